@@ -1,0 +1,30 @@
+/*
+ * The few primitives that token/ and tls/ share, over BoringSSL. No OpenSSL type shows here.
+ */
+#ifndef GW_CRYPTO_CRYPTO_H
+#define GW_CRYPTO_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gw/base/bytes.h>
+
+enum { GW_SHA256_BYTES = 32 };
+
+/* HMAC-SHA-256 (RFC 2104, FIPS 180-4). */
+void gw_hmac_sha256(struct gw_bytes key, struct gw_bytes data, uint8_t out[GW_SHA256_BYTES]);
+
+/* Cryptographic randomness; never fails (the process aborts where the kernel has none). */
+void gw_random(void *out, size_t bytes);
+
+/* Cleanses memory that held a secret; the compiler keeps it. */
+void gw_wipe(void *memory, size_t bytes);
+
+/* Equality in time that depends on `bytes` alone. */
+bool gw_equal_secret(const void *a, const void *b, size_t bytes);
+
+/* "BoringSSL (API 17)": for --version. */
+const char *gw_crypto_version(void);
+
+#endif

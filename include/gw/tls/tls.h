@@ -1,0 +1,137 @@
+/*
+ * TLS for device sessions: ciphertext in, plaintext out, and back. Never sees a descriptor.
+ *
+ * One gw_tls_context per shard (nothing in it is shared between threads). A session (gw_tls) is fed
+ * what the socket gave and asked for plaintext until it wants more; what it has to send is left in
+ * the io's output, which the caller takes after each call. The room's face says nothing of how a
+ * session is kept: an SSL object during the handshake, something smaller afterwards.
+ *
+ *     io.in = bytes from the socket
+ *     while ((r = gw_tls_read(tls, &io, room, sizeof room, &n)) == GW_TLS_DATA) use(room, n);
+ *     send(io.out, io.out_bytes)
+ *
+ * Versions 1.2 and 1.3 only; no renegotiation, no 0-RTT, no client certificates.
+ * Sources: RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 section 4 (max_fragment_length).
+ */
+#ifndef GW_TLS_TLS_H
+#define GW_TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gw/base/bytes.h>
+#include <gw/base/defs.h>
+
+struct gw_tls_context; /* certificates and policy; one per shard          */
+struct gw_tls;         /* one session                                     */
+
+enum {
+    GW_TLS_PLAINTEXT_BYTES_MAX = 16384, /* RFC 8446 5.1 */
+    GW_TLS_RECORD_BYTES_MAX = 16384 + 256 + 5,
+    /* More than any one call can leave in the output: a server's first flight with both chains, or
+       16 KiB of plaintext in records of 512 bytes. */
+    GW_TLS_OUT_BYTES_MAX = 32768,
+};
+
+enum gw_tls_profile {
+    GW_TLS_MODERN, /* ECDHE with AEAD                                                        */
+    GW_TLS_COMPAT, /* adds CBC and RSA key exchange, for old boards that have nothing else   */
+};
+
+struct gw_tls_options {
+    enum gw_tls_profile profile;
+    /* PEM files: certificate chain (leaf first) and key. Either pair may be NULL, not both. */
+    const char *rsa_chain, *rsa_key;
+    const char *ec_chain, *ec_key;
+    uint32_t session_tickets; /* TLS 1.3 tickets after a handshake; 0 switches resumption off */
+};
+
+/*
+ * Reads and checks everything (a key must match its leaf); on failure nothing is created and `why`
+ * (at least 256 bytes) says which file and what is wrong with it. 0 or -errno (-EINVAL, -ENOENT).
+ */
+GW_MUST_USE int gw_tls_context_create(const struct gw_tls_options *options,
+                                      struct gw_tls_context **out, char *why, size_t why_bytes);
+/* Sessions keep what they need of it: it may go before them. NULL is fine. */
+void gw_tls_context_destroy(struct gw_tls_context *context);
+
+/* For the log and for expiry alarms: which leaf, until when (seconds since 1970), serial in hex. */
+struct gw_tls_leaf {
+    bool present;
+    uint64_t not_after_s;
+    char serial[65];
+    char subject[128];
+};
+void gw_tls_context_leaves(const struct gw_tls_context *context, struct gw_tls_leaf *rsa,
+                           struct gw_tls_leaf *ec);
+
+/* What a session reads from and writes to during one call. */
+struct gw_tls_io {
+    struct gw_bytes in;  /* ciphertext not read yet; advanced by the call                    */
+    uint8_t *out;        /* the caller's room, GW_TLS_OUT_BYTES_MAX                          */
+    size_t out_capacity;
+    size_t out_bytes;    /* filled part of it: to be sent, in order, before anything later   */
+};
+
+enum gw_tls_result {
+    GW_TLS_WANT,   /* all input is consumed, more is needed                                  */
+    GW_TLS_DATA,   /* plaintext was produced; call again                                     */
+    GW_TLS_CLOSED, /* the peer said close_notify; ours is in the output                      */
+    GW_TLS_FAILED, /* fatal; the alert, if one is due, is in the output                      */
+};
+
+/* NULL when out of memory. Released by gw_tls_close. */
+GW_MUST_USE struct gw_tls *gw_tls_open(struct gw_tls_context *context);
+void gw_tls_close(struct gw_tls *tls); /* NULL is fine; keys are cleansed */
+
+/*
+ * Moves the session forward over io->in: handshake, alerts, and at most one record of plaintext
+ * into out[0..out_capacity) (out_capacity >= GW_TLS_PLAINTEXT_BYTES_MAX), *out_bytes > 0 for DATA.
+ */
+GW_MUST_USE enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t *out,
+                                           size_t out_capacity, size_t *out_bytes);
+
+/*
+ * Protects plaintext (at most GW_TLS_PLAINTEXT_BYTES_MAX) as one record, or as several of what the
+ * peer's max_fragment_length allows, behind io->out_bytes. Only once established.
+ * False: out of sequence numbers, memory or room; the session must be closed.
+ */
+GW_MUST_USE bool gw_tls_seal(struct gw_tls *tls, struct gw_tls_io *io, struct gw_bytes plaintext);
+
+/* Puts close_notify into the output, if the handshake got that far. */
+void gw_tls_shutdown(struct gw_tls *tls, struct gw_tls_io *io);
+
+bool gw_tls_is_established(const struct gw_tls *tls);
+
+/* Facts for log lines and counters; texts are static. */
+struct gw_tls_facts {
+    const char *version; /* "TLSv1.3"                                                        */
+    const char *suite;   /* "TLS_AES_128_GCM_SHA256"                                         */
+    const char *group;   /* "X25519", or "" for RSA key exchange                             */
+    bool resumed;
+    bool ec_leaf;
+    uint16_t record_bytes_max; /* what max_fragment_length asked for, else 16384             */
+};
+void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out);
+
+/*
+ * Why it failed, in words an operator can act on ("peer offers no suite of the modern profile; see
+ * tls.profile", "peer does not trust this certificate: alert unknown_ca"). Static or valid until
+ * the session is closed.
+ */
+const char *gw_tls_failure(const struct gw_tls *tls);
+
+/* Classes of failure, for counters. */
+enum gw_tls_failure_kind {
+    GW_TLS_FAILURE_NONE,
+    GW_TLS_FAILURE_VERSION,   /* 1.1 or older                           */
+    GW_TLS_FAILURE_NO_SUITE,  /* nothing in common                      */
+    GW_TLS_FAILURE_PEER_ALERT,/* the peer refused us                    */
+    GW_TLS_FAILURE_NOT_TLS,   /* first bytes are no ClientHello         */
+    GW_TLS_FAILURE_RECORD,    /* bad record, bad MAC, overflow          */
+    GW_TLS_FAILURE_OTHER,
+};
+enum gw_tls_failure_kind gw_tls_failure_kind(const struct gw_tls *tls);
+
+#endif

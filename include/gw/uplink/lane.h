@@ -1,0 +1,67 @@
+/*
+ * A lane: the way of a shard's updates to the journal. The shard appends records to its open batch;
+ * sealed batches go through a lock-free queue to the uplink thread, which writes and syncs them and
+ * publishes how far the lane is durable. Batch buffers are a fixed set, on loan to one side or the
+ * other, so a slow disk shows as a lane without room and never as growing memory.
+ *
+ * All gw_lane_* functions below are for the one shard thread that owns the lane.
+ */
+#ifndef GW_UPLINK_LANE_H
+#define GW_UPLINK_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gw/base/clock.h>
+#include <gw/base/defs.h>
+#include <gw/journal/record.h>
+
+enum {
+    GW_LANE_BATCH_BYTES = 65536,  /* header included                                          */
+    GW_LANE_BATCHES_MIN = 8,      /* buffers per lane                                         */
+    GW_LANE_SEAL_AFTER_US = 2000, /* an open batch is sealed at the latest after this         */
+};
+
+struct gw_lane;
+
+/*
+ * Room for at least `bytes` more of encoded records (gw_record_bytes each), however they fall on
+ * batch boundaries? Asked before input is taken; without room the input stays in the socket.
+ */
+bool gw_lane_has_room(const struct gw_lane *lane, size_t bytes);
+
+/*
+ * Copies the record into the open batch, sealing a full one first. Returns the sequence number of
+ * the batch that holds it: durable when gw_lane_durable() reaches it. There must be room.
+ */
+uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, uint64_t wall_us,
+                        struct gw_instant now);
+
+/*
+ * Once per loop turn: seals the open batch when it is due (the uplink is idle, someone waits for it
+ * (`urgent`), or it is older than GW_LANE_SEAL_AFTER_US) and pokes the uplink.
+ */
+void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now);
+
+/* When gw_lane_flush must be called again at the latest: ns from `now`, UINT64_MAX for never. */
+uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now);
+
+/* Sequence numbers start at 1; everything up to and including this one is on disk. */
+uint64_t gw_lane_durable(const struct gw_lane *lane);
+
+/* Of the batch that gw_lane_append would write to, or last wrote to. */
+uint64_t gw_lane_open_sequence(const struct gw_lane *lane);
+
+/*
+ * Asks for a wake (gw_uplink_options.wake) once `sequence` is durable, or once buffers came home
+ * (`sequence` = 0). Returns false when it already is: then no wake comes.
+ */
+bool gw_lane_wake_at(struct gw_lane *lane, uint64_t sequence);
+
+struct gw_lane_stat {
+    uint64_t batches, records, bytes; /* sealed so far            */
+    uint32_t buffers_free, buffers;   /* now                      */
+};
+void gw_lane_stat(const struct gw_lane *lane, struct gw_lane_stat *out);
+
+#endif

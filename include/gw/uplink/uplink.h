@@ -1,0 +1,58 @@
+/*
+ * The uplink thread: takes sealed batches from every lane and makes them durable, one pwrite and
+ * one fdatasync at a time over everything that has arrived. It owns the journal's writer.
+ *
+ * An acknowledgement may be given exactly when a lane's durable sequence covers it; that number is
+ * published only after fdatasync returned 0. After a failed write or sync the segment is poisoned
+ * and the batches that were not durable go to a new one; the sync is never retried.
+ */
+#ifndef GW_UPLINK_UPLINK_H
+#define GW_UPLINK_UPLINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gw/base/defs.h>
+#include <gw/journal/writer.h>
+#include <gw/uplink/lane.h>
+
+struct gw_uplink;
+
+struct gw_uplink_options {
+    struct gw_journal_writer *writer; /* opened and recovered; the uplink uses it alone        */
+    uint32_t lane_count;
+    uint32_t batches_per_lane; /* buffers of GW_LANE_BATCH_BYTES, >= GW_LANE_BATCHES_MIN       */
+    void (*wake)(void *context, uint32_t lane); /* from the uplink thread; must not block      */
+    void *wake_context;
+};
+
+/* 0 or -errno. The thread is not started. */
+GW_MUST_USE int gw_uplink_create(const struct gw_uplink_options *options, struct gw_uplink **out);
+void gw_uplink_destroy(struct gw_uplink *uplink); /* stopped first; NULL is fine */
+
+struct gw_lane *gw_uplink_lane(struct gw_uplink *uplink, uint32_t lane);
+
+GW_MUST_USE int gw_uplink_start(struct gw_uplink *uplink);
+
+/*
+ * Drains what the lanes have sealed, syncs it, closes the journal cleanly and joins the thread. The
+ * shards must have flushed and stopped.
+ */
+void gw_uplink_stop(struct gw_uplink *uplink);
+
+/*
+ * One pass by hand, for simulation and tests that run without the thread: writes and syncs what is
+ * there. Returns how many batches became durable.
+ */
+uint32_t gw_uplink_step(struct gw_uplink *uplink);
+
+struct gw_uplink_stat {
+    uint64_t writes, syncs, bytes, batches;
+    uint64_t failures;        /* segments poisoned                                            */
+    uint64_t sync_us_max;     /* longest write + sync since the last call                     */
+    uint64_t journal_bytes;   /* on disk now                                                  */
+    bool stalled;             /* nothing can be written now (disk full, errors, reader limit) */
+};
+void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out); /* any thread */
+
+#endif
