@@ -49,9 +49,11 @@ struct gw_completion {
 
 /* Newer features, each with a fall-back; a set bit in `disabled` keeps the fall-back. */
 enum gw_ring_feature {
-    GW_RING_MIN_WAIT = 1, /* wait for several completions, 6.12                             */
-    GW_RING_MSG_RING = 2, /* wake another ring without an eventfd                           */
+    GW_RING_MSG_RING = 1, /* wakes another ring without an eventfd; always wakes by eventfd */
 };
+
+/* The bit of a feature's name ("msg_ring"), 0 for a name we do not know. */
+uint32_t gw_ring_feature_by_name(const char *name);
 
 struct gw_ring_options {
     uint32_t sq_entries;
@@ -74,8 +76,8 @@ void gw_ring_destroy(struct gw_ring *ring);
 int gw_ring_listener_add(struct gw_ring *ring, int fd);
 
 /*
- * Accepts one connection from the listener into `slot`'s file. The peer's address is in
- * gw_ring_peer(slot) from the completion until the slot's next accept is queued by this caller.
+ * Accepts one connection from the listener into `slot`'s file. The kernel writes the peer's address
+ * to `peer`, which must stay valid until the completion: a direct descriptor has no getpeername.
  */
 void gw_ring_accept(struct gw_ring *ring, int listener, uint32_t slot, uint32_t generation,
                     struct sockaddr_storage *peer, socklen_t *peer_bytes);
@@ -94,8 +96,8 @@ void gw_ring_close(struct gw_ring *ring, uint32_t slot, uint32_t generation);
 
 /*
  * Submits what is queued and waits until something completed, or `timeout_ns` passed (UINT64_MAX:
- * for ever; 0: does not wait). Returns 0 or -errno (never -EINTR or -ETIME). The turn's time is
- * read here.
+ * for ever; 0: does not wait). Returns 0 or -errno (never -EINTR, -ETIME or -EBUSY, which is a
+ * completion queue that has to be drained first). The turn's time is read here.
  */
 GW_MUST_USE int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns);
 /* Takes the next completion of this turn; false when there is none. */
@@ -124,5 +126,8 @@ struct gw_ring_probe_row {
     bool required, present, used;
 };
 size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t capacity);
+
+/* "liburing 2.3": for --version. */
+const char *gw_ring_library_version(void);
 
 #endif

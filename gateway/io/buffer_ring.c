@@ -1,0 +1,102 @@
+/*
+ * Provided receive buffers. While a buffer belongs to the kernel it is poisoned under
+ * AddressSanitizer, so that a read through a stale loan is seen.
+ */
+#include "buffer_ring_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <gw/base/assert.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define GW_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GW_ASAN 1
+#endif
+#endif
+#ifdef GW_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+static void *map_pages(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void give(struct buffer_ring *buffers, uint16_t id, int offset)
+{
+    uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
+
+    ASAN_POISON_MEMORY_REGION(buffer, buffers->bytes);
+    io_uring_buf_ring_add(buffers->ring, buffer, buffers->bytes, id,
+                          io_uring_buf_ring_mask(buffers->count), offset);
+}
+
+int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring, uint32_t count,
+                     uint32_t bytes)
+{
+    struct io_uring_buf_reg reg;
+    int err;
+
+    gw_assert(count > 0 && count <= 32768 && (count & (count - 1)) == 0);
+    *buffers = (struct buffer_ring){.count = count, .bytes = bytes};
+    buffers->ring_bytes = count * sizeof(struct io_uring_buf);
+    buffers->memory_bytes = (size_t)count * bytes;
+    buffers->ring = map_pages(buffers->ring_bytes);
+    buffers->memory = map_pages(buffers->memory_bytes);
+    if (buffers->ring == NULL || buffers->memory == NULL) {
+        buffer_ring_fini(buffers, NULL);
+        return -ENOMEM;
+    }
+    memset(&reg, 0, sizeof reg); /* newer liburing has `flags` where 2.3 has padding */
+    reg.ring_addr = (uint64_t)(uintptr_t)buffers->ring;
+    reg.ring_entries = count;
+    reg.bgid = BUFFER_GROUP;
+    if ((err = io_uring_register_buf_ring(uring, &reg, 0)) != 0) {
+        buffer_ring_fini(buffers, NULL);
+        return err;
+    }
+    io_uring_buf_ring_init(buffers->ring);
+    for (uint32_t id = 0; id < count; id++)
+        give(buffers, (uint16_t)id, (int)id);
+    io_uring_buf_ring_advance(buffers->ring, (int)count);
+    return 0;
+}
+
+void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
+{
+    if (buffers->ring != NULL && uring != NULL)
+        (void)io_uring_unregister_buf_ring(uring, BUFFER_GROUP);
+    if (buffers->ring != NULL)
+        (void)munmap(buffers->ring, buffers->ring_bytes);
+    if (buffers->memory != NULL) {
+        ASAN_UNPOISON_MEMORY_REGION(buffers->memory, buffers->memory_bytes);
+        (void)munmap(buffers->memory, buffers->memory_bytes);
+    }
+    *buffers = (struct buffer_ring){0};
+}
+
+const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id)
+{
+    uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
+
+    gw_assert(id < buffers->count);
+    ASAN_UNPOISON_MEMORY_REGION(buffer, buffers->bytes);
+    return buffer;
+}
+
+void buffer_ring_release(struct buffer_ring *buffers, uint16_t id)
+{
+    gw_assert(id < buffers->count);
+    give(buffers, id, 0);
+    io_uring_buf_ring_advance(buffers->ring, 1);
+}

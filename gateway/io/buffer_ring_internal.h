@@ -1,0 +1,31 @@
+/*
+ * The receive buffers of one ring: provided to the kernel, which picks one per recv, and on loan to
+ * the shard between a completion and gw_ring_buffer_release.
+ */
+#ifndef GW_IO_BUFFER_RING_INTERNAL_H
+#define GW_IO_BUFFER_RING_INTERNAL_H
+
+#include <liburing.h>
+#include <stdint.h>
+
+#include <gw/base/defs.h>
+
+enum { BUFFER_GROUP = 0 };
+
+struct buffer_ring {
+    struct io_uring_buf_ring *ring; /* shared with the kernel */
+    uint8_t *memory;
+    uint32_t count; /* a power of two */
+    uint32_t bytes; /* of one buffer  */
+    size_t ring_bytes, memory_bytes;
+};
+
+GW_MUST_USE int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring,
+                                 uint32_t count, uint32_t bytes);
+void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring);
+
+/* A completion brought it: ours until released. */
+const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id);
+void buffer_ring_release(struct buffer_ring *buffers, uint16_t id);
+
+#endif
