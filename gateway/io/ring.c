@@ -27,7 +27,7 @@
 #include "buffer_ring_internal.h"
 #include "op_internal.h"
 
-enum { BATCH = 128, LISTENERS_MAX = 16 };
+enum { BATCH = 128, LISTENERS_MAX = 16, PEERS_MAX = 256 };
 
 struct gw_ring {
     struct io_uring uring;
@@ -40,6 +40,8 @@ struct gw_ring {
     int event_fd;
     int fd; /* of the ring itself: what MSG_RING from another ring names */
     bool message_used;
+    struct gw_ring *peers[PEERS_MAX]; /* rings that were sent a message */
+    uint32_t peer_count;
     int listeners[LISTENERS_MAX];
     int listener_count;
     uint32_t overflow_seen;
@@ -53,7 +55,8 @@ static void read_clock(struct gw_ring *ring)
     ring->wall_us = gw_clock_wall_us();
 }
 
-/* An entry always comes: a full queue is submitted first, and the kernel consumes what it is given. */
+/* An entry always comes: a full queue is submitted first, and the kernel consumes what it is given.
+ */
 static struct io_uring_sqe *take_sqe(struct gw_ring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
@@ -110,6 +113,15 @@ static void explain(char *why, size_t why_bytes, const char *step, int err,
         cause = ": this kernel is too old; Linux 6.1 is the oldest supported";
     (void)snprintf(why, why_bytes, "io_uring %s (%u files, %u entries) failed: %s%s", step,
                    options->files, options->sq_entries, strerror(-err), cause);
+}
+
+static void write_event(struct gw_ring *ring)
+{
+    uint64_t one = 1;
+    /* Cannot fail short of an overflowing counter, which a merged wake never reaches. */
+    ssize_t wrote = write(ring->event_fd, &one, sizeof one);
+
+    gw_assert(wrote == (ssize_t)sizeof one);
 }
 
 int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, char *why,
@@ -239,8 +251,7 @@ void gw_ring_cancel(struct gw_ring *ring, uint32_t slot, uint32_t generation)
 {
     struct io_uring_sqe *sqe = take_sqe(ring);
 
-    io_uring_prep_cancel_fd(sqe, (int)slot,
-                            IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
+    io_uring_prep_cancel_fd(sqe, (int)slot, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
     tag(sqe, GW_OP_CANCEL, slot, generation);
 }
 
@@ -323,7 +334,10 @@ static bool translate(struct gw_ring *ring, const struct io_uring_cqe *cqe,
     case OP_MESSAGE:
         out->kind = GW_OP_WAKE;
         return true;
-    case OP_MESSAGE_SENT: /* only failures complete */
+    case OP_MESSAGE_SENT: /* only failures complete: the wake that was promised goes another way */
+        ring->message_used = false;
+        write_event(ring->peers[op_slot(cqe->user_data)]);
+        return false;
     case OP_CANCEL_ACCEPT:
         return false;
     default:
@@ -364,19 +378,28 @@ uint64_t gw_ring_wall_us(const struct gw_ring *ring)
 
 void gw_ring_wake(struct gw_ring *ring)
 {
-    uint64_t one = 1;
+    if (!atomic_exchange_explicit(&ring->woken, true, memory_order_seq_cst))
+        write_event(ring);
+}
 
-    if (atomic_exchange_explicit(&ring->woken, true, memory_order_seq_cst))
-        return;
-    /* Cannot fail short of an overflowing counter, which a merged wake never reaches. */
-    ssize_t wrote = write(ring->event_fd, &one, sizeof one);
+/* The number of `ring` among those that `from` sent messages to; PEERS_MAX when there are too many.
+ */
+static uint32_t peer_number(struct gw_ring *from, struct gw_ring *ring)
+{
+    uint32_t number = 0;
 
-    gw_assert(wrote == (ssize_t)sizeof one);
+    while (number < from->peer_count && from->peers[number] != ring)
+        number++;
+    if (number == from->peer_count && number < PEERS_MAX)
+        from->peers[from->peer_count++] = ring;
+    return number;
 }
 
 void gw_ring_wake_from(struct gw_ring *from, struct gw_ring *ring)
 {
-    if (!from->message_used || from == ring) {
+    uint32_t peer = peer_number(from, ring);
+
+    if (!from->message_used || from == ring || peer == PEERS_MAX) {
         gw_ring_wake(ring);
         return;
     }
@@ -386,7 +409,7 @@ void gw_ring_wake_from(struct gw_ring *from, struct gw_ring *ring)
 
     io_uring_prep_msg_ring(sqe, ring->fd, 0, op_pack(OP_MESSAGE, 0, 0), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    tag(sqe, OP_MESSAGE_SENT, 0, 0);
+    tag(sqe, OP_MESSAGE_SENT, peer, 0);
 }
 
 void gw_ring_stat(const struct gw_ring *ring, struct gw_ring_stat *out)

@@ -41,9 +41,9 @@ struct gw_completion {
     uint32_t slot;
     uint32_t generation; /* low GW_OP_GENERATION_BITS bits of what the operation was given */
     int32_t res;
-    uint16_t buffer;    /* RECV with res > 0: give it back with gw_ring_buffer_release      */
-    bool last;          /* no further completion of this operation follows                  */
-    bool nonempty;      /* RECV: more bytes wait in the socket                              */
+    uint16_t buffer;       /* RECV with res > 0: give it back with gw_ring_buffer_release      */
+    bool last;             /* no further completion of this operation follows                  */
+    bool nonempty;         /* RECV: more bytes wait in the socket                              */
     struct gw_bytes bytes; /* RECV with res > 0: the bytes, until the buffer is given back  */
 };
 
@@ -58,10 +58,10 @@ uint32_t gw_ring_feature_by_name(const char *name);
 struct gw_ring_options {
     uint32_t sq_entries;
     uint32_t cq_entries;
-    uint32_t files;          /* size of the direct descriptor table                         */
-    uint32_t buffers;        /* receive buffers, a power of two <= 32768                    */
+    uint32_t files;   /* size of the direct descriptor table                         */
+    uint32_t buffers; /* receive buffers, a power of two <= 32768                    */
     uint32_t buffer_bytes;
-    uint32_t disabled;       /* enum gw_ring_feature bits                                   */
+    uint32_t disabled; /* enum gw_ring_feature bits                                   */
 };
 
 /*
@@ -113,10 +113,10 @@ void gw_ring_wake(struct gw_ring *ring);
 void gw_ring_wake_from(struct gw_ring *from, struct gw_ring *ring);
 
 struct gw_ring_stat {
-    uint64_t enters;      /* system calls            */
+    uint64_t enters; /* system calls            */
     uint64_t completions;
-    uint64_t overflows;   /* completion queue        */
-    uint64_t no_buffers;  /* recv that found none    */
+    uint64_t overflows;  /* completion queue        */
+    uint64_t no_buffers; /* recv that found none    */
 };
 void gw_ring_stat(const struct gw_ring *ring, struct gw_ring_stat *out);
 

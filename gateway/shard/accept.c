@@ -1,0 +1,157 @@
+/*
+ * Listeners to sessions. A number of single-shot accepts is kept queued per listener, each into the
+ * file of a slot acquired beforehand and with an address of its own: a multishot accept would write
+ * every peer's address to one place, and a direct descriptor has no getpeername.
+ *
+ *   I1  open + accepting sessions never exceed sessions_max: an accepted connection has a slot.
+ *   I2  Accepts stop while handshakes_max handshakes run; peers wait in the listen queue.
+ */
+#include "shard_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+
+#include <gw/base/log.h>
+
+enum { RETRY_AFTER_MS = 100 };
+
+static void queue_accept(struct gw_shard *sh, uint32_t listener)
+{
+    uint32_t peer = gw_slab_acquire(&sh->accept_peers);
+    uint32_t slot = gw_slab_acquire(&sh->sessions);
+    struct gw_session *s = session_at(sh, slot);
+    struct accept_peer *at = gw_slab_at(&sh->accept_peers, peer);
+
+    gw_assert(slot != GW_NONE && peer != GW_NONE); /* I1 */
+    gw_assert(s->state == GW_SESSION_FREE);
+    s->tls = NULL;
+    s->rx = s->tx = GW_CHUNK_QUEUE_EMPTY;
+    s->listener = (uint8_t)listener;
+    s->ops_inflight = 1;
+    sh->cold[slot].park_next = peer;
+    gw_session_move(s, GW_SESSION_ACCEPTING);
+    sh->accepting_count++;
+    sh->accepting[listener]++;
+    gw_ring_accept(sh->ring, (int)listener, slot, s->generation, &at->address, &at->bytes);
+}
+
+void accept_refill(struct gw_shard *sh)
+{
+    if (!sh->listening || sh->phase != SHARD_SERVING || sh->accept_retry.ns > now_of(sh).ns)
+        return;
+    for (uint32_t i = 0; i < sh->options.listener_count; i++) {
+        bool tls = sh->options.listeners[i].tls;
+
+        while (sh->accepting[i] < sh->options.accepts_pending &&
+               sh->open_count + sh->accepting_count < sh->options.sessions_max &&
+               !(tls && sh->handshake_count >= sh->options.handshakes_max)) /* I2 */
+            queue_accept(sh, i);
+    }
+}
+
+void accept_stop(struct gw_shard *sh)
+{
+    for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++) {
+        if (!gw_slab_is_taken(&sh->sessions, slot))
+            continue;
+        const struct gw_session *s = session_at(sh, slot);
+
+        if (s->state == GW_SESSION_ACCEPTING)
+            gw_ring_cancel_accept(sh->ring, slot, s->generation);
+    }
+}
+
+static void remember_peer(struct gw_session_cold *cold, const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+            memcpy(cold->peer, v6->sin6_addr.s6_addr + 12, 4);
+        } else {
+            memcpy(cold->peer, &v6->sin6_addr, 16);
+            cold->peer_is_v6 = 1;
+        }
+        cold->peer_port = ntohs(v6->sin6_port);
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+        memcpy(cold->peer, &v4->sin_addr, 4);
+        cold->peer_port = ntohs(v4->sin_port);
+    }
+}
+
+static void give_back(struct gw_shard *sh, struct gw_session *s)
+{
+    gw_session_move(s, GW_SESSION_FREE);
+    s->generation++;
+    gw_slab_release(&sh->sessions, slot_of(sh, s));
+}
+
+static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_session_cold *cold)
+{
+    uint32_t slot = slot_of(sh, s);
+
+    cold->opened_ns = now_of(sh).ns;
+    cold->buffer_bytes = 250; /* what a device takes before it says otherwise */
+    sh->open_count++;
+    COUNT(sh, accepted);
+    s->alive_tick = tick_of(sh);
+    gw_ring_poll(sh->ring, slot, s->generation);
+    s->flags |= GW_SESSION_POLL;
+    s->ops_inflight++;
+    if (sh->options.listeners[s->listener].tls) {
+        s->flags |= GW_SESSION_TLS;
+        s->tls = gw_tls_open(sh->tls);
+        if (s->tls != NULL) {
+            gw_session_move(s, GW_SESSION_HANDSHAKE);
+            sh->handshake_count++;
+            cold->deadline_ns = cold->opened_ns + sh->options.handshake_s_max * GW_NS_PER_S;
+            arm_by(sh, s, cold->deadline_ns);
+            return;
+        }
+    }
+    gw_session_move(s, GW_SESSION_LOGIN);
+    cold->deadline_ns = cold->opened_ns + sh->options.login_s_max * GW_NS_PER_S;
+    arm_by(sh, s, cold->deadline_ns);
+    if (has(s, GW_SESSION_TLS))
+        close_session(sh, s, GW_CLOSE_NO_MEMORY);
+}
+
+void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    uint32_t peer = cold->park_next;
+    const struct accept_peer *at = gw_slab_at(&sh->accept_peers, peer);
+
+    gw_assert(s->state == GW_SESSION_ACCEPTING);
+    sh->accepting_count--;
+    sh->accepting[s->listener]--;
+    *cold = (struct gw_session_cold){.park_next = GW_NONE, .held = GW_CHUNK_QUEUE_EMPTY};
+    if (c->res == 0)
+        remember_peer(cold, &at->address);
+    gw_slab_release(&sh->accept_peers, peer);
+    if (c->res == 0) {
+        open_session(sh, s, cold);
+        return;
+    }
+    give_back(sh, s);
+    switch (-c->res) {
+    case ECANCELED:
+        break;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        /* Waiting peers stay in the listen queue; asking again at once would only spin. */
+        if (sh->accept_retry.ns <= now_of(sh).ns)
+            gw_log(GW_LOG_WARN, "accept_failed", GW_U64("shard", sh->options.number),
+                   GW_TEXT("error", strerror(-c->res)));
+        COUNT(sh, accept_errors);
+        sh->accept_retry = gw_instant_after(now_of(sh), RETRY_AFTER_MS * GW_NS_PER_MS);
+        break;
+    default: /* the peer left while it waited: ECONNABORTED and whatever TCP puts on the socket */
+        break;
+    }
+}

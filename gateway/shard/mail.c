@@ -1,0 +1,111 @@
+/*
+ * Messages between shards: a bounded queue for each ordered pair, woken through the ring.
+ *
+ * A login is answered at once and sends its claim; the owner orders the claims of a device by their
+ * arrival and tells the loser. A claim that finds its queue full fails the login; a release waits,
+ * in the session that owes it, until there is room.
+ */
+#include "shard_internal.h"
+
+static void handle(struct gw_shard *sh, const struct mail *mail);
+
+static bool send_to(struct gw_shard *sh, uint32_t shard, const struct mail *mail)
+{
+    struct gw_shard *to = sh->peers[shard];
+
+    if (!gw_spsc_push(&to->mailboxes[sh->options.number], mail))
+        return false;
+    gw_ring_wake_from(sh->ring, to->ring);
+    return true;
+}
+
+bool mail_send(struct gw_shard *sh, uint32_t shard, const struct mail *mail)
+{
+    if (shard != sh->options.number)
+        return send_to(sh, shard, mail);
+    handle(sh, mail);
+    return true;
+}
+
+static void close_at(struct gw_shard *sh, const struct place *place, enum gw_close_reason reason)
+{
+    gw_assert(place->slot < sh->sessions.slot_count);
+    if (!gw_slab_is_taken(&sh->sessions, place->slot))
+        return;
+    struct gw_session *s = session_at(sh, place->slot);
+
+    if (s->generation != place->generation || s->state != GW_SESSION_LIVE)
+        return;
+    if (reason == GW_CLOSE_REPLACED)
+        COUNT(sh, replaced);
+    close_session(sh, s, reason);
+    retire_if_quiet(sh, s);
+}
+
+static void on_claim(struct gw_shard *sh, const struct place *place)
+{
+    struct place before;
+    struct mail answer;
+
+    if (!directory_claim(&sh->directory, *place, &before))
+        answer = (struct mail){.kind = MAIL_REFUSE, .place = *place};
+    else if (before.device != 0)
+        answer = (struct mail){.kind = MAIL_EVICT, .place = before};
+    else
+        return;
+    /* A lost eviction would leave two live sessions for one token. Its queue is only ever full when
+       that shard has not run for MAIL_PER_PAIR logins; the message then waits in this shard. */
+    if (!mail_send(sh, answer.place.shard, &answer)) {
+        gw_assert(sh->mail_late_count < GW_ARRAY_COUNT(sh->mail_late));
+        sh->mail_late[sh->mail_late_count++] = answer;
+    }
+}
+
+static void handle(struct gw_shard *sh, const struct mail *mail)
+{
+    switch (mail->kind) {
+    case MAIL_CLAIM:
+        on_claim(sh, &mail->place);
+        break;
+    case MAIL_RELEASE:
+        directory_release(&sh->directory, mail->place);
+        break;
+    case MAIL_EVICT:
+        close_at(sh, &mail->place, GW_CLOSE_REPLACED);
+        break;
+    case MAIL_REFUSE:
+        close_at(sh, &mail->place, GW_CLOSE_NO_MEMORY);
+        break;
+    }
+}
+
+void mail_read_all(struct gw_shard *sh)
+{
+    struct mail mail;
+    uint32_t late = sh->mail_late_count;
+
+    sh->mail_late_count = 0;
+    for (uint32_t i = 0; i < late; i++)
+        if (!mail_send(sh, sh->mail_late[i].place.shard, &sh->mail_late[i]))
+            sh->mail_late[sh->mail_late_count++] = sh->mail_late[i];
+    for (uint32_t from = 0; from < sh->options.count && sh->peers != NULL; from++) {
+        if (from == sh->options.number)
+            continue;
+        /* Bounded: claims that could need an answer stop while many answers are late. */
+        for (uint32_t n = 0; n < MAIL_PER_PAIR && sh->mail_late_count < MAIL_LATE_MAX / 2; n++) {
+            if (!gw_spsc_pop(&sh->mailboxes[from], &mail))
+                break;
+            handle(sh, &mail);
+        }
+    }
+}
+
+bool mail_waits(const struct gw_shard *sh)
+{
+    if (sh->mail_late_count > 0)
+        return true;
+    for (uint32_t from = 0; from < sh->options.count && sh->peers != NULL; from++)
+        if (from != sh->options.number && gw_spsc_count(&sh->mailboxes[from]) > 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,323 @@
+/*
+ * Socket to plaintext to frames.
+ *
+ * Readiness is an edge: a poll event says that bytes came, once. READABLE remembers it; only a recv
+ * that found the socket empty clears it, so whoever stops reading must try again later by itself.
+ *
+ *   I1  At most one recv of a session is in flight, and a session that waits (parked, slowed, or
+ *       with too much unsent) has none.
+ *   I2  Plaintext that cannot be taken now is kept in s->rx, in order, and taken first later.
+ *   I3  A receive buffer goes home in the turn that brought it.
+ */
+#include "shard_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include <gw/base/log.h>
+
+void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot)
+{
+    struct gw_session *s = session_at(sh, slot);
+
+    gw_assert(!has(s, GW_SESSION_PARKED));
+    s->flags |= GW_SESSION_PARKED;
+    sh->cold[slot].park_next = GW_NONE;
+    if (list->tail == GW_NONE)
+        list->head = slot;
+    else
+        sh->cold[list->tail].park_next = slot;
+    list->tail = slot;
+    list->count++;
+}
+
+uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list)
+{
+    uint32_t slot = list->head;
+
+    if (slot == GW_NONE)
+        return GW_NONE;
+    list->head = sh->cold[slot].park_next;
+    if (list->head == GW_NONE)
+        list->tail = GW_NONE;
+    list->count--;
+    session_at(sh, slot)->flags &= ~(uint32_t)GW_SESSION_PARKED;
+    return slot;
+}
+
+/* ---- frames out of plaintext ---- */
+
+/* Puts `in` where the next bytes will find it. */
+static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    if (in.size > 0 && !gw_chunk_queue_append(&sh->chunks, &s->rx, in, false))
+        close_session(sh, s, GW_CLOSE_NO_MEMORY);
+}
+
+/* s->rx and then `in`, in one piece; s->rx is empty afterwards. */
+static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    size_t joined = 0;
+
+    if (gw_chunk_queue_is_empty(&s->rx))
+        return in;
+    while (!gw_chunk_queue_is_empty(&s->rx)) {
+        struct gw_bytes front = gw_chunk_queue_front(&sh->chunks, &s->rx);
+
+        gw_assert(joined + front.size + in.size <= sizeof sh->joined);
+        memcpy(sh->joined + joined, front.data, front.size);
+        joined += front.size;
+        gw_chunk_queue_drop(&sh->chunks, &s->rx, front.size);
+    }
+    if (in.size > 0)
+        memcpy(sh->joined + joined, in.data, in.size);
+    return gw_bytes_of(sh->joined, joined + in.size);
+}
+
+static void on_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    do {
+        if (s->state == GW_SESSION_CLOSING)
+            return;
+        sh->rescan = false;
+        in = join(sh, s, in);
+        in = gw_bytes_after(in, take_frames(sh, s, in));
+        if (s->state != GW_SESSION_CLOSING)
+            keep(sh, s, in);
+        in = gw_bytes_of(NULL, 0);
+    } while (sh->rescan); /* held frames were put in front: at most once a session */
+}
+
+/* ---- TLS ---- */
+
+static void count_tls_failure(struct gw_shard *sh, const struct gw_tls *tls)
+{
+    switch (gw_tls_failure_kind(tls)) {
+    case GW_TLS_FAILURE_VERSION:
+        COUNT(sh, tls_version_refused);
+        break;
+    case GW_TLS_FAILURE_NO_SUITE:
+        COUNT(sh, tls_no_suite);
+        break;
+    case GW_TLS_FAILURE_PEER_ALERT:
+        COUNT(sh, tls_peer_alerts);
+        break;
+    case GW_TLS_FAILURE_NOT_TLS:
+        COUNT(sh, tls_not_tls);
+        break;
+    case GW_TLS_FAILURE_NONE:
+    case GW_TLS_FAILURE_RECORD:
+    case GW_TLS_FAILURE_OTHER:
+        break;
+    }
+}
+
+static void on_tls_failed(struct gw_shard *sh, struct gw_session *s)
+{
+    bool handshake = s->state == GW_SESSION_HANDSHAKE;
+
+    if (handshake)
+        count_tls_failure(sh, s->tls);
+    gw_log(GW_LOG_DEBUG, "tls_failed", GW_U64("shard", sh->options.number),
+           GW_U64("slot", slot_of(sh, s)), GW_TEXT("cause", gw_tls_failure(s->tls)));
+    close_session(sh, s, handshake ? GW_CLOSE_HANDSHAKE_FAILED : GW_CLOSE_TLS_ERROR);
+}
+
+static void on_established(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    struct gw_tls_facts facts;
+
+    gw_tls_facts(s->tls, &facts);
+    sh->handshake_count--;
+    COUNT(sh, handshakes_done);
+    if (facts.resumed)
+        COUNT(sh, handshakes_resumed);
+    gw_session_move(s, GW_SESSION_LOGIN);
+    cold->deadline_ns = now_of(sh).ns + sh->options.login_s_max * GW_NS_PER_S;
+    arm_by(sh, s, cold->deadline_ns);
+}
+
+static void feed_tls(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    struct gw_tls_io io = {.in = in, .out = sh->cipher, .out_capacity = sizeof sh->cipher};
+
+    while (s->state != GW_SESSION_CLOSING) {
+        size_t bytes = 0;
+        enum gw_tls_result result = gw_tls_read(s->tls, &io, sh->plain, sizeof sh->plain, &bytes);
+
+        /* Out before anything that is said later: alerts, the handshake, key updates. */
+        queue_bytes(sh, s, gw_bytes_of(io.out, io.out_bytes));
+        io.out_bytes = 0;
+        if (s->state == GW_SESSION_HANDSHAKE && gw_tls_is_established(s->tls))
+            on_established(sh, s);
+        switch (result) {
+        case GW_TLS_DATA:
+            on_plaintext(sh, s, gw_bytes_of(sh->plain, bytes));
+            break;
+        case GW_TLS_WANT:
+            return;
+        case GW_TLS_CLOSED:
+            close_session(sh, s, GW_CLOSE_PEER_CLOSED);
+            return;
+        case GW_TLS_FAILED:
+            on_tls_failed(sh, s);
+            return;
+        }
+    }
+}
+
+static void feed(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    s->alive_tick = tick_of(sh);
+    COUNT_BY(sh, bytes_in, in.size);
+    if (s->tls != NULL)
+        feed_tls(sh, s, in);
+    else
+        on_plaintext(sh, s, in);
+    flush_replies(sh, s);
+}
+
+/* ---- when to read ---- */
+
+void try_receive(struct gw_shard *sh, struct gw_session *s)
+{
+    uint32_t slot = slot_of(sh, s);
+
+    if (!has(s, GW_SESSION_READABLE) ||
+        has(s, GW_SESSION_RECV | GW_SESSION_PARKED | GW_SESSION_PEER_GONE))
+        return;
+    if (s->state == GW_SESSION_CLOSING) {
+        if (has(s, GW_SESSION_CANCELLED))
+            return;
+    } else {
+        if (sh->phase != SHARD_SERVING || has(s, GW_SESSION_SLOWED) ||
+            sh->cold[slot].tx_bytes > sh->options.tx_bytes_max)
+            return;
+        if (!frames_have_room(sh)) {
+            COUNT(sh, parked_for_lane);
+            slot_list_push(sh, &sh->lane_parked, slot);
+            return;
+        }
+    }
+    if (sh->receives_inflight >= sh->options.ring.buffers) {
+        slot_list_push(sh, &sh->buffer_parked, slot);
+        return;
+    }
+    gw_ring_recv(sh->ring, slot, s->generation);
+    s->flags |= GW_SESSION_RECV;
+    s->ops_inflight++;
+    sh->receives_inflight++;
+}
+
+/* What was kept first, then the socket. */
+void resume_reading(struct gw_shard *sh, struct gw_session *s)
+{
+    if (s->state != GW_SESSION_CLOSING && !gw_chunk_queue_is_empty(&s->rx)) {
+        on_plaintext(sh, s, gw_bytes_of(NULL, 0));
+        flush_replies(sh, s);
+    }
+    try_receive(sh, s);
+    retire_if_quiet(sh, s);
+}
+
+void resume_parked(struct gw_shard *sh)
+{
+    uint32_t lane = sh->lane_parked.count, buffer = sh->buffer_parked.count;
+
+    while (lane-- > 0 && frames_have_room(sh))
+        resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->lane_parked)));
+    while (buffer-- > 0 && sh->receives_inflight < sh->options.ring.buffers)
+        resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->buffer_parked)));
+}
+
+void slow_down(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    COUNT(sh, slowed);
+    s->flags |= GW_SESSION_SLOWED;
+    if (cold->slow_since_ns == 0)
+        cold->slow_since_ns = now_of(sh).ns;
+    /* Half a burst is let in at a time: fewer wake-ups than a frame at a time. */
+    arm_by(sh, s, cold->rate_ns - rate_burst_ns(sh) / 2);
+}
+
+void unslow(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    uint64_t over_ns = now_of(sh).ns - cold->slow_since_ns;
+
+    s->flags &= ~(uint32_t)GW_SESSION_SLOWED;
+    if (over_ns >= sh->options.rate_over_s_max * GW_NS_PER_S) {
+        reply_status(sh, s, cold->last_id != 0 ? cold->last_id : 1, GW_RESPONSE_QUOTA_LIMIT);
+        close_session(sh, s, GW_CLOSE_QUOTA);
+        return;
+    }
+    resume_reading(sh, s);
+}
+
+/* ---- completions ---- */
+
+void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)
+{
+    if (c->last)
+        s->flags &= ~(uint32_t)GW_SESSION_POLL;
+    if (c->res < 0) {
+        if (s->state != GW_SESSION_CLOSING)
+            close_session(sh, s, GW_CLOSE_PEER_RESET);
+        return;
+    }
+    s->flags |= GW_SESSION_READABLE; /* POLLHUP and POLLERR too: the recv tells which */
+    if (c->last && !has(s, GW_SESSION_CANCELLED)) {
+        gw_ring_poll(sh->ring, slot_of(sh, s), s->generation);
+        s->flags |= GW_SESSION_POLL;
+        s->ops_inflight++;
+    }
+    try_receive(sh, s);
+}
+
+static void peer_gone(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason)
+{
+    s->flags &= ~(uint32_t)GW_SESSION_READABLE;
+    s->flags |= GW_SESSION_PEER_GONE;
+    close_session(sh, s, reason);
+}
+
+void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    s->flags &= ~(uint32_t)GW_SESSION_RECV;
+    sh->receives_inflight--;
+    if (c->res > 0) {
+        if (!c->nonempty) {
+            s->flags &= ~(uint32_t)GW_SESSION_READABLE;
+            cold->slow_since_ns = 0; /* it caught up */
+        }
+        if (s->state != GW_SESSION_CLOSING)
+            feed(sh, s, c->bytes);
+        gw_ring_buffer_release(sh->ring, c->buffer); /* I3 */
+        try_receive(sh, s);
+        return;
+    }
+    switch (-c->res) {
+    case 0:
+        peer_gone(sh, s, GW_CLOSE_PEER_CLOSED);
+        break;
+    case EAGAIN:
+        s->flags &= ~(uint32_t)GW_SESSION_READABLE;
+        cold->slow_since_ns = 0;
+        break;
+    case ENOBUFS: /* a state, not a fault: every buffer is on loan */
+        COUNT(sh, parked_for_buffers);
+        slot_list_push(sh, &sh->buffer_parked, slot_of(sh, s));
+        break;
+    case ECANCELED:
+    case EINTR:
+        break;
+    default:
+        peer_gone(sh, s, GW_CLOSE_PEER_RESET);
+        break;
+    }
+}

@@ -1,0 +1,511 @@
+/*
+ * One shard: the loop, its timers, its start and its end. The loop is its own summary; each step
+ * takes a bounded amount of work, so that no device starves another.
+ *
+ *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, the counters
+ *       (read by others) and the mailboxes (pushed by peers).
+ *   I2  A token index transaction never lasts over a wait.
+ *   I3  Before it sleeps, a shard has asked for every wake that it will need.
+ */
+#include "shard_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <gw/base/log.h>
+
+enum { COMPLETIONS_PER_TURN_MAX = 4096, TIMERS_PER_TURN_MAX = 4096 };
+
+/* ---- memory ---- */
+
+static uint32_t power_of_two(uint32_t at_least)
+{
+    uint32_t power = 16;
+
+    while (power < at_least)
+        power *= 2;
+    return power;
+}
+
+static uint32_t accept_peer_count(const struct gw_shard_options *options)
+{
+    return options->accepts_pending * (options->listener_count == 0 ? 1 : options->listener_count);
+}
+
+uint32_t gw_shard_session_bytes(void)
+{
+    return sizeof(struct gw_session) + sizeof(struct gw_session_cold) + sizeof(struct place) * 2 +
+           sizeof(uint32_t);
+}
+
+uint64_t gw_shard_bytes(const struct gw_shard_options *options)
+{
+    return sizeof(struct gw_shard) + (uint64_t)options->sessions_max * gw_shard_session_bytes() +
+           gw_slab_bytes(GW_CHUNK_BYTES, options->chunk_count) +
+           (uint64_t)options->ring.buffers * options->ring.buffer_bytes +
+           (uint64_t)power_of_two(options->answers_max) * sizeof(struct waiting_answer) +
+           (uint64_t)options->count * MAIL_PER_PAIR * sizeof(struct mail);
+}
+
+/* Mapped, not calloc'ed: pages are touched as sessions come. */
+static void *map_zeroed(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t cold_bytes(const struct gw_shard *sh)
+{
+    return (size_t)sh->options.sessions_max * sizeof *sh->cold;
+}
+
+static int allocate(struct gw_shard *sh)
+{
+    const struct gw_shard_options *options = &sh->options;
+    int err;
+
+    if ((err = gw_slab_init(&sh->sessions, sizeof(struct gw_session), options->sessions_max)) !=
+            0 ||
+        (err = gw_slab_init(&sh->chunks, GW_CHUNK_BYTES, options->chunk_count)) != 0 ||
+        (err = gw_slab_init(&sh->accept_peers, sizeof(struct accept_peer),
+                            accept_peer_count(options))) != 0 ||
+        (err = directory_init(&sh->directory, options->sessions_max * 2)) != 0)
+        return err;
+    sh->answers_mask = power_of_two(options->answers_max) - 1;
+    sh->answers = map_zeroed((sh->answers_mask + (size_t)1) * sizeof *sh->answers);
+    sh->cold = map_zeroed(cold_bytes(sh));
+    sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
+    if (sh->answers == NULL || sh->cold == NULL || sh->mailboxes == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < options->count; i++)
+        if (i != options->number &&
+            (err = gw_spsc_init(&sh->mailboxes[i], sizeof(struct mail), MAIL_PER_PAIR)) != 0)
+            return err;
+    return 0;
+}
+
+int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **out)
+{
+    struct gw_shard *sh = map_zeroed(sizeof *sh);
+    int err;
+
+    *out = NULL;
+    if (sh == NULL)
+        return -ENOMEM;
+    gw_assert(options->number < options->count && options->count <= GW_SHARDS_MAX);
+    gw_assert(options->rate_frames_per_s > 0 && options->listener_count <= GW_SHARD_LISTENERS_MAX);
+    sh->options = *options;
+    sh->lane = options->lane;
+    sh->tls = options->tls;
+    sh->sessions = GW_SLAB_EMPTY;
+    sh->chunks = GW_SLAB_EMPTY;
+    sh->accept_peers = GW_SLAB_EMPTY;
+    sh->lane_parked = SLOT_LIST_EMPTY;
+    sh->buffer_parked = SLOT_LIST_EMPTY;
+    sh->retiring = SLOT_LIST_EMPTY;
+    if ((err = allocate(sh)) != 0) {
+        sh->tls = NULL; /* still the caller's */
+        gw_shard_destroy(sh);
+        return err;
+    }
+    *out = sh;
+    return 0;
+}
+
+void gw_shard_destroy(struct gw_shard *sh)
+{
+    if (sh == NULL)
+        return;
+    gw_ring_destroy(sh->ring); /* first: the kernel may still read and write our memory */
+    gw_tls_context_destroy(sh->tls);
+    gw_tls_context_destroy(atomic_load(&sh->tls_next));
+    for (uint32_t i = 0; sh->mailboxes != NULL && i < sh->options.count; i++)
+        gw_spsc_fini(&sh->mailboxes[i]);
+    free(sh->mailboxes);
+    if (sh->cold != NULL)
+        (void)munmap(sh->cold, cold_bytes(sh));
+    if (sh->answers != NULL)
+        (void)munmap(sh->answers, (sh->answers_mask + (size_t)1) * sizeof *sh->answers);
+    directory_fini(&sh->directory);
+    gw_slab_fini(&sh->accept_peers);
+    gw_slab_fini(&sh->chunks);
+    gw_slab_fini(&sh->sessions);
+    (void)munmap(sh, sizeof *sh);
+}
+
+void gw_shard_peers_set(struct gw_shard *sh, struct gw_shard *const *shards)
+{
+    sh->peers = shards;
+}
+
+/* ---- start ---- */
+
+int gw_shard_begin(struct gw_shard *sh, char *why, size_t why_bytes)
+{
+    int err = gw_ring_create(&sh->options.ring, &sh->ring, why, why_bytes);
+
+    if (err != 0)
+        return err;
+    for (uint32_t i = 0; i < sh->options.listener_count; i++) {
+        int listener = gw_ring_listener_add(sh->ring, sh->options.listeners[i].fd);
+
+        gw_assert(listener == (int)i);
+    }
+    if ((err = gw_index_reader_open(sh->options.index, &sh->reader)) != 0) {
+        (void)snprintf(why, why_bytes, "no reader slot in the token index: %s", strerror(-err));
+        return err;
+    }
+    sh->start = now_of(sh);
+    gw_timer_wheel_init(&sh->wheel, &session_at(sh, 0)->timer, sizeof(struct gw_session),
+                        sh->start);
+    return 0;
+}
+
+void gw_shard_listen(struct gw_shard *sh)
+{
+    sh->listening = true;
+    accept_refill(sh);
+}
+
+/* ---- timers ---- */
+
+void arm_by(struct gw_shard *sh, struct gw_session *s, uint64_t ns)
+{
+    const uint64_t tick_ns = GW_TIMER_TICK_MS * GW_NS_PER_MS;
+    uint32_t slot = slot_of(sh, s);
+
+    /* Lazy: a timer that goes off sooner stays, on_timer arms what is left. So a byte from a device
+       that moves its deadline costs nothing here. */
+    if (gw_timer_is_armed(&sh->wheel, slot) &&
+        sh->start.ns + s->timer.deadline_tick * tick_ns <= ns + tick_ns)
+        return;
+    gw_timer_arm(&sh->wheel, slot, (struct gw_instant){.ns = ns});
+}
+
+static uint64_t idle_deadline_ns(const struct gw_shard *sh, const struct gw_session *s)
+{
+    /* The byte came somewhere inside its tick: never early. */
+    return sh->start.ns + (s->alive_tick + UINT64_C(1)) * GW_TIMER_TICK_MS * GW_NS_PER_MS +
+           s->idle_s * GW_NS_PER_S;
+}
+
+static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    uint64_t now = now_of(sh).ns;
+    uint64_t idle = idle_deadline_ns(sh, s);
+    uint64_t next;
+
+    if (has(s, GW_SESSION_SEND) && now >= cold->send_ns + sh->options.send_s_max * GW_NS_PER_S) {
+        s->flags |= GW_SESSION_PEER_GONE;
+        close_session(sh, s, GW_CLOSE_SLOW_READER);
+        return;
+    }
+    if (has(s, GW_SESSION_HELD) && now >= cold->deadline_ns) {
+        close_session(sh, s, GW_CLOSE_INFO_MISSING);
+        return;
+    }
+    if (now >= idle) {
+        /* Bytes may be there that we have not read yet: after a pause of the process, or because
+           reading is delayed. Then it is we who are silent. */
+        if (!has(s, GW_SESSION_READABLE | GW_SESSION_RECV) && gw_chunk_queue_is_empty(&s->rx)) {
+            close_session(sh, s, GW_CLOSE_HEARTBEAT_LOST);
+            return;
+        }
+        idle = now + GW_NS_PER_S;
+    }
+    ping_on_timer(sh, s);
+    if (has(s, GW_SESSION_SLOWED) && cold->rate_ns <= now + rate_burst_ns(sh) / 2)
+        unslow(sh, s);
+    if (s->state != GW_SESSION_LIVE)
+        return;
+    next = idle;
+    if (has(s, GW_SESSION_SLOWED))
+        next = gw_min_u64(next, cold->rate_ns - rate_burst_ns(sh) / 2);
+    if (has(s, GW_SESSION_PING_WAITS))
+        next = gw_min_u64(next, cold->ping_ns);
+    if (has(s, GW_SESSION_HELD))
+        next = gw_min_u64(next, cold->deadline_ns);
+    if (has(s, GW_SESSION_SEND))
+        next = gw_min_u64(next, cold->send_ns + sh->options.send_s_max * GW_NS_PER_S);
+    arm_by(sh, s, next);
+}
+
+static void on_timer(struct gw_shard *sh, struct gw_session *s)
+{
+    const struct gw_session_cold *cold = cold_of(sh, s);
+    bool late = now_of(sh).ns >= cold->deadline_ns;
+
+    switch ((enum gw_session_state)s->state) {
+    case GW_SESSION_HANDSHAKE:
+    case GW_SESSION_LOGIN:
+        if (!late)
+            arm_by(sh, s, cold->deadline_ns);
+        else
+            close_session(sh, s,
+                          s->state == GW_SESSION_LOGIN ? GW_CLOSE_LOGIN_TIMEOUT
+                                                       : GW_CLOSE_HANDSHAKE_TIMEOUT);
+        break;
+    case GW_SESSION_LIVE:
+        on_live_timer(sh, s);
+        break;
+    case GW_SESSION_CLOSING:
+        s->flags |= GW_SESSION_PEER_GONE;
+        break;
+    case GW_SESSION_FREE:
+    case GW_SESSION_ACCEPTING:
+    case GW_SESSION_STATES:
+        gw_unreachable("a timer of a session that has none");
+    }
+    retire_if_quiet(sh, s);
+}
+
+static void run_timers(struct gw_shard *sh)
+{
+    for (uint32_t n = 0; n < TIMERS_PER_TURN_MAX; n++) {
+        uint32_t slot = gw_timer_wheel_pop(&sh->wheel, now_of(sh));
+
+        if (slot == GW_NONE)
+            break;
+        on_timer(sh, session_at(sh, slot));
+    }
+}
+
+/* ---- completions ---- */
+
+static void on_completion(struct gw_shard *sh, const struct gw_completion *c)
+{
+    if (c->kind == GW_OP_WAKE)
+        return; /* what it announces is looked for in every turn */
+
+    struct gw_session *s = session_at(sh, c->slot);
+
+    gw_assert(gw_slab_is_taken(&sh->sessions, c->slot));
+    gw_assert((s->generation & GW_OP_GENERATION_MASK) == c->generation);
+    gw_assert(s->ops_inflight > 0);
+    s->ops_inflight = (uint8_t)(s->ops_inflight - c->last);
+    switch (c->kind) { /* no default: the compiler names a forgotten kind */
+    case GW_OP_ACCEPT:
+        on_accept(sh, s, c);
+        if (!gw_slab_is_taken(&sh->sessions, c->slot))
+            return;
+        break;
+    case GW_OP_POLL:
+        on_poll(sh, s, c);
+        break;
+    case GW_OP_RECV:
+        on_recv(sh, s, c);
+        break;
+    case GW_OP_SEND:
+        on_send(sh, s, c);
+        break;
+    case GW_OP_SHUTDOWN:
+    case GW_OP_CANCEL:
+    case GW_OP_CLOSE:
+        break;
+    case GW_OP_WAKE:
+        gw_unreachable("a wake that carries a slot");
+    }
+    retire_if_quiet(sh, s);
+}
+
+static void drain_completions(struct gw_shard *sh)
+{
+    struct gw_completion c;
+
+    for (uint32_t n = 0; n < COMPLETIONS_PER_TURN_MAX && gw_ring_next(sh->ring, &c); n++)
+        on_completion(sh, &c);
+}
+
+/* ---- stop ---- */
+
+static void each_open_session(struct gw_shard *sh,
+                              void (*act)(struct gw_shard *, struct gw_session *))
+{
+    for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++) {
+        if (!gw_slab_is_taken(&sh->sessions, slot))
+            continue;
+        struct gw_session *s = session_at(sh, slot);
+
+        if (s->state != GW_SESSION_ACCEPTING)
+            act(sh, s);
+    }
+}
+
+static void close_for_shutdown(struct gw_shard *sh, struct gw_session *s)
+{
+    close_session(sh, s, GW_CLOSE_SHUTDOWN);
+    retire_if_quiet(sh, s);
+}
+
+/*
+ * DRAINING: nothing is accepted or read any more; what was read becomes durable and is answered.
+ * CLOSING: every session is told. ENDED: all are gone, or the time is up.
+ */
+static void run_stop(struct gw_shard *sh)
+{
+    bool late = now_of(sh).ns >= sh->drain_deadline.ns;
+
+    if (sh->phase == SHARD_SERVING) {
+        if (!atomic_load_explicit(&sh->stop_asked, memory_order_acquire))
+            return;
+        sh->phase = SHARD_DRAINING;
+        sh->drain_deadline = gw_instant_after(now_of(sh), sh->options.drain_s_max * GW_NS_PER_S);
+        accept_stop(sh);
+        late = false;
+    }
+    if (sh->phase == SHARD_DRAINING) {
+        sh->flush_urgent = true;
+        if (answers_wait(sh) && !late)
+            return;
+        sh->phase = SHARD_CLOSING;
+        sh->drain_deadline = gw_instant_after(now_of(sh), sh->options.drain_s_max * GW_NS_PER_S);
+        each_open_session(sh, close_for_shutdown);
+        late = false;
+    }
+    if (sh->phase == SHARD_CLOSING) {
+        sh->flush_urgent = true;
+        if ((sh->open_count == 0 && sh->accepting_count == 0 && !mail_waits(sh)) || late)
+            sh->phase = SHARD_ENDED;
+    }
+}
+
+void gw_shard_end(struct gw_shard *sh)
+{
+    if (sh->open_count > 0)
+        gw_log(GW_LOG_WARN, "shard_ended_early", GW_U64("shard", sh->options.number),
+               GW_U64("sessions", sh->open_count));
+    (void)gw_ring_wait(sh->ring, 0); /* a wake promised to a peer leaves with it */
+    for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++)
+        if (gw_slab_is_taken(&sh->sessions, slot))
+            gw_tls_close(session_at(sh, slot)->tls);
+    gw_lane_flush(sh->lane, true, gw_ring_wall_us(sh->ring), now_of(sh));
+    gw_index_reader_close(sh->reader);
+    sh->reader = NULL;
+}
+
+/* ---- the loop ---- */
+
+static void take_new_certificates(struct gw_shard *sh)
+{
+    struct gw_tls_context *next =
+        atomic_exchange_explicit(&sh->tls_next, NULL, memory_order_acq_rel);
+
+    if (next == NULL)
+        return;
+    gw_tls_context_destroy(sh->tls); /* sessions keep what they need of it */
+    sh->tls = next;
+}
+
+static void publish_gauges(struct gw_shard *sh)
+{
+    struct gw_ring_stat stat;
+
+    gw_ring_stat(sh->ring, &stat);
+    GAUGE(sh, sessions, sh->open_count);
+    GAUGE(sh, sessions_live, sh->live_count);
+    GAUGE(sh, handshakes, sh->handshake_count);
+    GAUGE(sh, chunks_taken, sh->chunks.taken_count);
+    GAUGE(sh, ring_enters, stat.enters);
+    GAUGE(sh, ring_completions, stat.completions);
+    GAUGE(sh, ring_overflows, stat.overflows);
+    COUNT(sh, turns);
+}
+
+/* I3: how long nothing can happen that nobody wakes us for. */
+static uint64_t sleep_ns(struct gw_shard *sh)
+{
+    struct gw_instant now = now_of(sh);
+    uint64_t ns =
+        gw_min_u64(gw_timer_wheel_next(&sh->wheel, now), gw_lane_flush_due(sh->lane, now));
+
+    if (!answers_ask_for_wake(sh))
+        return 0;
+    if (sh->lane_parked.count + sh->retiring.count > 0 && !gw_lane_wake_at(sh->lane, 0))
+        return 0;
+    if (mail_waits(sh))
+        return 0;
+    if (sh->accept_retry.ns > now.ns)
+        ns = gw_min_u64(ns, sh->accept_retry.ns - now.ns);
+    if (sh->retiring.count > 0 || sh->lane_parked.count > 0)
+        ns = gw_min_u64(ns, 100 * GW_NS_PER_MS); /* debts may wait for a peer's mailbox too */
+    if (sh->phase != SHARD_SERVING)
+        ns = gw_min_u64(ns, 20 * GW_NS_PER_MS);
+    return ns;
+}
+
+bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
+{
+    uint64_t wait_ns = gw_min_u64(sleep_ns(sh), wait_ns_max);
+    int err;
+
+    gw_index_reader_pause(sh->reader); /* I2 */
+    if ((err = gw_ring_wait(sh->ring, wait_ns)) != 0) {
+        gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
+               GW_TEXT("error", strerror(-err)));
+        return false;
+    }
+    take_new_certificates(sh);
+    drain_completions(sh);
+    mail_read_all(sh);
+    run_timers(sh);
+    give_durable_answers(sh);
+    resume_parked(sh);
+    retire_stuck(sh);
+    accept_refill(sh);
+    run_stop(sh);
+    gw_lane_flush(sh->lane, sh->flush_urgent, gw_ring_wall_us(sh->ring), now_of(sh));
+    sh->flush_urgent = false;
+    publish_gauges(sh);
+    return sh->phase != SHARD_ENDED;
+}
+
+/* ---- other threads ---- */
+
+void gw_shard_wake(struct gw_shard *sh)
+{
+    gw_ring_wake(sh->ring);
+}
+
+void gw_shard_stop(struct gw_shard *sh)
+{
+    atomic_store_explicit(&sh->stop_asked, true, memory_order_release);
+    gw_ring_wake(sh->ring);
+}
+
+void gw_shard_tls_set(struct gw_shard *sh, struct gw_tls_context *context)
+{
+    gw_tls_context_destroy(atomic_exchange_explicit(&sh->tls_next, context, memory_order_acq_rel));
+    gw_ring_wake(sh->ring);
+}
+
+const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *sh)
+{
+    return &sh->metrics;
+}
+
+void gw_shard_check(const struct gw_shard *sh)
+{
+    uint32_t open = 0, live = 0, handshakes = 0, accepting = 0;
+
+    gw_slab_check(&sh->sessions);
+    gw_slab_check(&sh->chunks);
+    gw_timer_wheel_check(&sh->wheel);
+    for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++) {
+        if (!gw_slab_is_taken(&sh->sessions, slot))
+            continue;
+        const struct gw_session *s = session_at(sh, slot);
+
+        gw_session_check(s);
+        accepting += s->state == GW_SESSION_ACCEPTING;
+        open += s->state != GW_SESSION_ACCEPTING;
+        live += s->state == GW_SESSION_LIVE;
+        handshakes += s->state == GW_SESSION_HANDSHAKE;
+    }
+    gw_assert(open == sh->open_count && live == sh->live_count);
+    gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);
+}

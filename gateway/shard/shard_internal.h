@@ -1,0 +1,258 @@
+/*
+ * The shard's data and the parts of its loop. Every function here runs in the shard's thread.
+ *
+ *   shard.c      the loop, timers, start and stop
+ *   accept.c     listeners to sessions
+ *   receive.c    socket to plaintext to frames
+ *   frames.c     frames to records, answers, closes: does what the session's to-do list says
+ *   answers.c    answers that wait for the disk
+ *   send.c       answers to records of TLS to the socket
+ *   retire.c     close as a join: from the first reason to a free slot
+ *   directory.c  where each device that this shard owns is connected
+ *   mail.c       messages between shards
+ */
+#ifndef GW_SHARD_SHARD_INTERNAL_H
+#define GW_SHARD_SHARD_INTERNAL_H
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include <gw/base/assert.h>
+#include <gw/base/chunk.h>
+#include <gw/base/slab.h>
+#include <gw/base/spsc.h>
+#include <gw/base/timer_wheel.h>
+#include <gw/shard/shard.h>
+
+/* ---- directory: where the devices that this shard owns are connected ---- */
+
+struct place {
+    uint32_t device; /* 0: an empty cell */
+    uint32_t shard, slot, generation;
+};
+
+struct directory {
+    struct place *cells; /* open addressing, linear probing */
+    uint32_t mask;       /* cells - 1, a power of two       */
+    uint32_t count, count_max;
+};
+
+GW_MUST_USE int directory_init(struct directory *directory, uint32_t entries_max);
+void directory_fini(struct directory *directory);
+/*
+ * Puts the device's new place and gives the one it had (device 0 if none). False: full, nothing
+ * changed.
+ */
+GW_MUST_USE bool directory_claim(struct directory *directory, struct place place,
+                                 struct place *before);
+/* Forgets the device if it is still at this place; a late release of an old life changes nothing.
+ */
+void directory_release(struct directory *directory, struct place place);
+
+/* ---- mail ---- */
+
+struct mail {
+    enum { MAIL_CLAIM, MAIL_RELEASE, MAIL_EVICT, MAIL_REFUSE } kind;
+    struct place place;
+};
+
+/* Sends, or handles at once when it is for this shard. False: that queue is full, try next turn. */
+GW_MUST_USE bool mail_send(struct gw_shard *sh, uint32_t shard, const struct mail *mail);
+void mail_read_all(struct gw_shard *sh);
+/* Is there something to read, or to send that could not be sent? */
+bool mail_waits(const struct gw_shard *sh);
+
+/* ---- the shard ---- */
+
+/* An answer that waits until `sequence` of the lane is durable. */
+struct waiting_answer {
+    uint64_t sequence;
+    uint32_t slot, generation;
+    uint16_t msg_id, status;
+    bool ping; /* give cold.ping_id instead, the newest */
+};
+
+/* Sessions that wait for the same thing, linked by cold.park_next; PARKED while in one. */
+struct slot_list {
+    uint32_t head, tail, count;
+};
+
+#define SLOT_LIST_EMPTY ((struct slot_list){.head = GW_NONE, .tail = GW_NONE})
+
+struct accept_peer {
+    struct sockaddr_storage address;
+    socklen_t bytes;
+};
+
+enum {
+    PLAIN_BYTES_MAX = GW_TLS_PLAINTEXT_BYTES_MAX,
+    REPLY_BYTES_MAX = GW_TLS_PLAINTEXT_BYTES_MAX,
+    /* What one receive can lead to at most: a whole TLS record of the smallest frames. */
+    FRAMES_PER_RECEIVE_MAX = PLAIN_BYTES_MAX / GW_FRAME_HEADER_BYTES + 1,
+    MAIL_PER_PAIR = 1024,
+    MAIL_LATE_MAX = 256,
+};
+
+struct gw_shard {
+    struct gw_shard_options options;
+    struct gw_ring *ring;
+    struct gw_index_reader *reader;
+    struct gw_lane *lane;
+    struct gw_tls_context *tls;
+    struct gw_shard *const *peers; /* all shards; NULL while there is only this one */
+
+    /* sessions: three parallel arrays, one slot number */
+    struct gw_slab sessions; /* of struct gw_session */
+    struct gw_session_cold *cold;
+    struct gw_slab chunks;
+    struct gw_timer_wheel wheel;
+    struct gw_instant start;
+    uint32_t live_count, open_count, handshake_count, accepting_count;
+    uint64_t login_count; /* low bits of session epochs */
+
+    /* work that waits */
+    struct slot_list lane_parked;   /* for room in the lane or among the answers              */
+    struct slot_list buffer_parked; /* for a receive buffer                                   */
+    struct slot_list retiring;      /* closed, but still owing a record or a message          */
+    uint32_t receives_inflight;
+    struct waiting_answer *answers; /* a ring */
+    uint32_t answers_mask, answers_head, answers_tail;
+    bool flush_urgent; /* somebody waits for the lane's open batch               */
+    uint32_t accepting[GW_SHARD_LISTENERS_MAX]; /* accepts queued per listener                 */
+    struct gw_slab accept_peers;                /* of struct accept_peer                       */
+    struct gw_instant accept_retry;             /* none before this, after an error            */
+
+    struct directory directory;
+    struct gw_spsc *mailboxes; /* from each shard; this shard pops */
+    struct mail mail_late[MAIL_LATE_MAX];
+    uint32_t mail_late_count;
+
+    /* stop */
+    enum { SHARD_SERVING, SHARD_DRAINING, SHARD_CLOSING, SHARD_ENDED } phase;
+    struct gw_instant drain_deadline;
+    bool listening;
+
+    /* scratch of one turn, never holding anything between sessions */
+    uint8_t plain[PLAIN_BYTES_MAX];
+    uint8_t joined[GW_FRAME_HEADER_BYTES + GW_FRAME_FIELD_BYTES_MAX + PLAIN_BYTES_MAX];
+    uint8_t replies[REPLY_BYTES_MAX];
+    uint32_t reply_bytes;
+    bool rescan; /* take_frames put bytes into s->rx that come before what it left */
+    uint8_t cipher[GW_TLS_OUT_BYTES_MAX];
+
+    struct gw_shard_metrics metrics;
+
+    /* from other threads */
+    _Atomic bool stop_asked;
+    _Atomic(struct gw_tls_context *) tls_next;
+};
+
+#define COUNT(sh, name)        gw_counter_add(&(sh)->metrics.name, 1)
+#define COUNT_BY(sh, name, by) gw_counter_add(&(sh)->metrics.name, (by))
+#define GAUGE(sh, name, value) gw_counter_set(&(sh)->metrics.name, (value))
+
+static inline struct gw_session *session_at(const struct gw_shard *sh, uint32_t slot)
+{
+    return (struct gw_session *)gw_slab_at(&sh->sessions, slot);
+}
+
+static inline uint32_t slot_of(const struct gw_shard *sh, const struct gw_session *s)
+{
+    return (uint32_t)(((const uint8_t *)s - sh->sessions.slots) / sizeof *s);
+}
+
+static inline struct gw_session_cold *cold_of(const struct gw_shard *sh, const struct gw_session *s)
+{
+    return &sh->cold[slot_of(sh, s)];
+}
+
+static inline struct gw_instant now_of(const struct gw_shard *sh)
+{
+    return gw_ring_now(sh->ring);
+}
+
+static inline uint32_t tick_of(const struct gw_shard *sh)
+{
+    return (uint32_t)(gw_ns_between(sh->start, now_of(sh)) / (GW_TIMER_TICK_MS * GW_NS_PER_MS));
+}
+
+static inline bool has(const struct gw_session *s, uint32_t flag)
+{
+    return (s->flags & flag) != 0;
+}
+
+/* accept.c */
+void accept_start(struct gw_shard *sh);
+void accept_refill(struct gw_shard *sh);
+void accept_stop(struct gw_shard *sh);
+void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+
+/* receive.c */
+void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+/* Reads if there is something to read and nothing speaks against it; otherwise parks. */
+void try_receive(struct gw_shard *sh, struct gw_session *s);
+/* Takes what was kept, then reads. */
+void resume_reading(struct gw_shard *sh, struct gw_session *s);
+/* Reads again for whoever waits for room or buffers, as far as there is some. */
+void resume_parked(struct gw_shard *sh);
+/* It is over its rate: nothing more is taken until its timer says so. */
+void slow_down(struct gw_shard *sh, struct gw_session *s);
+void unslow(struct gw_shard *sh, struct gw_session *s);
+void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot);
+uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list);
+
+/* frames.c */
+/* Takes every whole frame of `in`; returns how many bytes they were. */
+size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
+void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record *record);
+/* Could a frame of the largest size be taken, whatever it asks for? */
+bool frames_have_room(const struct gw_shard *sh);
+
+/* answers.c */
+void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
+                         uint16_t status);
+void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id);
+/* Gives what has become durable. */
+void give_durable_answers(struct gw_shard *sh);
+bool answers_have_room(const struct gw_shard *sh);
+bool answers_wait(const struct gw_shard *sh);
+/* Asks the lane for a wake when the oldest can be given; false: it can be given now. */
+bool answers_ask_for_wake(struct gw_shard *sh);
+void ping_on_timer(struct gw_shard *sh, struct gw_session *s);
+/* The session's frames were held until its info frame: PINGs that waited for it may go on. */
+void ping_unhold(struct gw_shard *sh, struct gw_session *s);
+
+/* send.c */
+void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, uint16_t status);
+void reply_frame(struct gw_shard *sh, struct gw_session *s, const struct gw_frame *frame);
+/* Protects the replies of this turn as one record and sends them. */
+void flush_replies(struct gw_shard *sh, struct gw_session *s);
+/* Queues protected (or plain) bytes for the socket. */
+void queue_bytes(struct gw_shard *sh, struct gw_session *s, struct gw_bytes bytes);
+void start_send(struct gw_shard *sh, struct gw_session *s);
+void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+
+/* retire.c */
+/* Begins to close; the first reason wins. What was replied before is still sent. */
+void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason);
+/* Moves a closing session on: shut, linger, cancel, close, free. Call after each completion. */
+void retire_if_quiet(struct gw_shard *sh, struct gw_session *s);
+void retire_stuck(struct gw_shard *sh);
+/* The linger is over. */
+void close_now(struct gw_shard *sh, struct gw_session *s);
+
+/* shard.c: the session's one timer goes off at `ns` or before; on_timer sees what is due. */
+void arm_by(struct gw_shard *sh, struct gw_session *s, uint64_t ns);
+
+static inline uint64_t rate_frame_ns(const struct gw_shard *sh)
+{
+    return GW_NS_PER_S / sh->options.rate_frames_per_s;
+}
+
+static inline uint64_t rate_burst_ns(const struct gw_shard *sh)
+{
+    return sh->options.rate_burst * rate_frame_ns(sh);
+}
+
+#endif

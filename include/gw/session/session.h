@@ -1,0 +1,189 @@
+/*
+ * The life of one device connection, without its input and output: events go in, a short to-do
+ * list comes out. Calls nobody back, allocates nothing, knows no clock but what it is told.
+ *
+ *   FREE --> ACCEPTING --> HANDSHAKE --> LOGIN --> LIVE
+ *    ^           |             |           |        |
+ *    |           +--(no TLS)---|---------->|        |
+ *    +---- CLOSING <-----------+-----------+--------+
+ *
+ *   ACCEPTING  the slot waits for a connection; no peer yet
+ *   HANDSHAKE  TLS runs; handshake deadline
+ *   LOGIN      the first frame must be a login; login deadline
+ *   LIVE       device set, registered in the directory, heartbeat deadline
+ *   CLOSING    reason set (the first one wins), nothing new starts; last bytes get a short time,
+ *              then everything is cancelled; FREE after the last completion
+ *
+ * Source of the rules: docs/protocol.md.
+ */
+#ifndef GW_SESSION_SESSION_H
+#define GW_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gw/base/bytes.h>
+#include <gw/base/chunk.h>
+#include <gw/base/defs.h>
+#include <gw/base/timer_wheel.h>
+#include <gw/journal/record.h>
+#include <gw/token/index.h>
+#include <gw/wire/frame.h>
+#include <gw/wire/internal.h>
+
+enum gw_close_reason {
+    GW_CLOSE_NONE,
+#define GW_CLOSE(name, fault, text) GW_CLOSE_##name,
+#include <gw/session/close_reasons.def>
+#undef GW_CLOSE
+    GW_CLOSE_REASONS,
+};
+
+/* "heartbeat_lost": the log word and the metric label. */
+const char *gw_close_reason_word(enum gw_close_reason reason);
+const char *gw_close_reason_text(enum gw_close_reason reason);
+
+enum gw_session_state {
+    GW_SESSION_FREE,
+    GW_SESSION_ACCEPTING,
+    GW_SESSION_HANDSHAKE,
+    GW_SESSION_LOGIN,
+    GW_SESSION_LIVE,
+    GW_SESSION_CLOSING,
+    GW_SESSION_STATES,
+};
+
+enum gw_session_flags {
+    GW_SESSION_TLS = 1 << 0,         /* came in on a TLS listener                           */
+    GW_SESSION_READABLE = 1 << 1,    /* the socket may hold bytes: only a recv clears it    */
+    GW_SESSION_RECV = 1 << 2,        /* a recv is in flight                                 */
+    GW_SESSION_SEND = 1 << 3,        /* a send is in flight                                 */
+    GW_SESSION_POLL = 1 << 4,        /* the multishot poll is armed                         */
+    GW_SESSION_PARKED = 1 << 5,      /* in a park list of the shard, waiting to read        */
+    GW_SESSION_SLOWED = 1 << 6,      /* over its rate: reads again when its timer says so   */
+    GW_SESSION_INFO_SEEN = 1 << 7,   /* the info frame came and named the right product     */
+    GW_SESSION_PING_WAITS = 1 << 8,  /* cold.ping_id waits for the disk                     */
+    GW_SESSION_REGISTERED = 1 << 9,  /* the directory was told; it must be told of the end  */
+    GW_SESSION_ONLINE = 1 << 10,     /* an ONLINE record was written; OFFLINE is owed       */
+    GW_SESSION_SHUT = 1 << 11,       /* CLOSING: our side of the stream is shut             */
+    GW_SESSION_CANCELLED = 1 << 12,  /* CLOSING: operations were told to end                */
+    GW_SESSION_CLOSED = 1 << 13,     /* CLOSING: the close was queued                       */
+    GW_SESSION_GROUPED = 1 << 14,    /* between GROUP b/t and e                             */
+    GW_SESSION_GROUP_TIME = 1 << 15, /* the group's time came from the device               */
+    GW_SESSION_PEER_GONE = 1 << 16,  /* end of stream or an error was read                  */
+    GW_SESSION_HELD = 1 << 17,       /* frames wait for the info frame in cold.held         */
+};
+
+/* What every event touches: one cache line. */
+struct gw_session {
+    _Alignas(64) struct gw_tls *tls; /* NULL for plain sessions and in FREE, ACCEPTING        */
+    uint32_t generation;             /* which life of this slot                               */
+    uint32_t device;                 /* number in the index; 0 until the login succeeded      */
+    struct gw_chunk_queue rx;        /* a partial frame                                       */
+    struct gw_chunk_queue tx;        /* bytes for the socket                                  */
+    struct gw_timer_node timer;
+    uint32_t alive_tick;  /* when the last byte came, in wheel ticks since the shard's start  */
+    uint32_t flags;       /* enum gw_session_flags                                            */
+    uint16_t idle_s;      /* silence that closes it                                           */
+    uint8_t ops_inflight; /* operations whose last completion is yet to come                  */
+    uint8_t state;        /* enum gw_session_state; gw_session_move writes it                 */
+    uint8_t close_reason; /* enum gw_close_reason; written once, entering CLOSING             */
+    uint8_t listener;
+};
+_Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");
+
+/* What is read at login, at close and for the rarer frames. */
+struct gw_session_cold {
+    uint64_t epoch;         /* names this login for ever                                       */
+    uint64_t updates_at;    /* lane sequence that holds its newest record                      */
+    uint64_t opened_ns;     /* accept                                                          */
+    uint64_t deadline_ns;   /* of the handshake, the login, the held frames or the close       */
+    uint64_t send_ns;       /* when the send in flight began                                   */
+    uint64_t rate_ns;       /* when the frames taken so far are paid for, at the allowed rate  */
+    uint64_t slow_since_ns; /* over its rate without a break since; 0 when it is not          */
+    uint64_t ping_ns;       /* when the next PING of ours is due while one of theirs waits     */
+    uint64_t group_us;      /* time of the members of the open group                           */
+    uint32_t sequence;      /* of the last record                                              */
+    uint32_t product, org;
+    uint32_t park_next; /* link in a park list                                             */
+    uint32_t tx_bytes;  /* in the tx queue                                                 */
+    struct gw_chunk_queue held; /* frames that wait for the info frame, as they came          */
+    uint16_t ping_id;      /* newest PING that waits for the disk                             */
+    uint16_t own_ping_id;  /* counter for PINGs of ours, never 0                              */
+    uint16_t last_id;      /* of the newest frame, for a status that answers no frame         */
+    uint16_t buffer_bytes; /* "buff-in": larger bodies are never sent to this device          */
+    uint16_t peer_port;
+    uint8_t peer_is_v6;
+    uint8_t product_flags;
+    uint8_t peer[16];  /* network order; v4 in the first four bytes                       */
+    char token_tag[9]; /* what logs may say of the token                                  */
+};
+_Static_assert(sizeof(struct gw_session_cold) <= 176, "planned bytes per session");
+
+struct gw_session_limits {
+    uint32_t frame_body_bytes_max;
+    uint16_t heartbeat_default_s, heartbeat_min_s, heartbeat_max_s;
+};
+
+/* A login body is refused at its header above this. */
+enum { GW_LOGIN_BODY_BYTES_MAX = 64, GW_SESSION_ANSWER_BYTES_MAX = 64 };
+
+/*
+ * What one event asks of the shard, in the order in which it is done: ask, publish, answer, close.
+ */
+struct gw_session_todo {
+    enum {
+        GW_ASK_NOTHING,
+        GW_ASK_LOGIN,   /* look `asked` up as a token, then gw_session_login            */
+        GW_ASK_PRODUCT, /* is `asked` the session's product? then gw_session_info       */
+    } ask;
+    struct gw_bytes asked;
+    bool publish; /* `record` lacks epoch, sequence and device: the shard's             */
+    struct gw_record record;
+    enum {
+        GW_ANSWER_NONE,
+        GW_ANSWER_NOW,     /* RESPONSE `status` to msg_id                                     */
+        GW_ANSWER_DURABLE, /* the same, once every record of the session is durable           */
+        GW_ANSWER_PING,    /* the same, but only the newest waiting one is given              */
+        GW_ANSWER_BODY,    /* INTERNAL with `body`, same id                                   */
+    } answer;
+    uint16_t msg_id; /* 0: nothing may be answered                                            */
+    uint16_t status;
+    uint8_t body_bytes;
+    uint8_t body[GW_SESSION_ANSWER_BYTES_MAX];
+    bool hold;                  /* keep the frame until the info frame came                   */
+    enum gw_close_reason close; /* after the answer                                           */
+};
+
+/* Sole writer of s->state; asserts that the machine has this edge. */
+void gw_session_move(struct gw_session *s, enum gw_session_state to);
+/* Asserts what the picture above says of each state. */
+void gw_session_check(const struct gw_session *s);
+bool gw_session_may_move(enum gw_session_state from, enum gw_session_state to);
+
+/* Largest body that the next frame may announce. */
+uint32_t gw_session_body_bytes_max(const struct gw_session *s,
+                                   const struct gw_session_limits *limits);
+
+/* May this byte begin a device's stream? Otherwise the reason to close. */
+enum gw_close_reason gw_session_first_byte(uint8_t byte);
+
+/* A frame arrived in LOGIN or LIVE. */
+void gw_session_frame(struct gw_session *s, struct gw_session_cold *cold,
+                      const struct gw_session_limits *limits, const struct gw_frame *frame,
+                      uint64_t wall_us, struct gw_session_todo *todo);
+
+/* The answer to GW_ASK_LOGIN: moves to LIVE when granted. */
+void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
+                      const struct gw_session_limits *limits, uint16_t msg_id, enum gw_login answer,
+                      const struct gw_grant *grant, struct gw_session_todo *todo);
+
+/* The answer to GW_ASK_PRODUCT, for the info frame that asked. */
+void gw_session_info(struct gw_session *s, struct gw_session_cold *cold,
+                     const struct gw_session_limits *limits, const struct gw_frame *frame,
+                     bool product_matches, struct gw_session_todo *todo);
+
+/* ceil(2.3 * heartbeat), the heartbeat clamped to the limits first. */
+uint16_t gw_session_idle_s(const struct gw_session_limits *limits, int64_t heartbeat_s);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * A shard: one thread, one ring, its sessions. The room that sees both sides, sockets and meaning.
+ *
+ * Nothing on the data path is shared between shards; they talk through bounded queues, one for each
+ * ordered pair. A device's owner shard (device mod shards) knows where it is connected: newest
+ * wins.
+ */
+#ifndef GW_SHARD_SHARD_H
+#define GW_SHARD_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gw/base/counter.h>
+#include <gw/base/defs.h>
+#include <gw/io/ring.h>
+#include <gw/session/session.h>
+#include <gw/shard/penalty.h>
+#include <gw/tls/tls.h>
+#include <gw/token/index.h>
+#include <gw/uplink/lane.h>
+
+struct gw_shard;
+
+enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256 };
+
+struct gw_shard_listener {
+    int fd; /* bound and listening, this shard's own (SO_REUSEPORT); the caller closes it */
+    bool tls;
+};
+
+struct gw_shard_options {
+    uint32_t number, count; /* this shard, all shards                                     */
+    uint32_t sessions_max;
+    uint32_t handshakes_max;  /* in progress at once                                        */
+    uint32_t accepts_pending; /* accept operations kept queued, per listener                */
+    uint32_t chunk_count;
+    uint32_t answers_max;    /* answers that wait for the disk                             */
+    uint32_t tx_bytes_max;   /* unsent bytes at which a session is no longer read          */
+    uint32_t held_bytes_max; /* frames kept for a late info frame                          */
+    uint32_t handshake_s_max, login_s_max;
+    uint32_t linger_ms_max; /* for the peer to take our last bytes and hang up            */
+    uint32_t send_s_max;    /* for the peer to take anything at all                       */
+    uint32_t drain_s_max;   /* at a stop: for the disk and for the peers                  */
+    uint32_t rate_frames_per_s, rate_burst, rate_over_s_max;
+    uint32_t mismatch_delay_s, mismatch_delay_s_max;
+    struct gw_session_limits limits;
+    uint64_t epoch; /* of this process's life: high 24 bits of session epochs     */
+    struct gw_ring_options ring;
+    struct gw_shard_listener listeners[GW_SHARD_LISTENERS_MAX];
+    uint32_t listener_count;
+    struct gw_tls_context *tls; /* this shard's own, given away; NULL without TLS listeners   */
+    struct gw_index *index;
+    struct gw_lane *lane;
+    struct gw_penalty_table *penalties;
+};
+
+struct gw_shard_metrics {
+#define GW_METRIC(name, kind, help, advice) struct gw_counter name;
+#include <gw/shard/metrics.def>
+#undef GW_METRIC
+    struct gw_counter closed[GW_CLOSE_REASONS];
+};
+
+/* What gw_shard_create will allocate for these options, in bytes: for the memory plan. */
+uint64_t gw_shard_bytes(const struct gw_shard_options *options);
+/* The planned bytes of one session: hot, cold, directory, slab links. */
+uint32_t gw_shard_session_bytes(void);
+
+/* 0 or -errno. */
+GW_MUST_USE int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **out);
+void gw_shard_destroy(struct gw_shard *shard); /* its thread has ended; NULL is fine */
+
+/* Every shard of the process, this one among them; before gw_shard_begin. */
+void gw_shard_peers_set(struct gw_shard *shard, struct gw_shard *const *shards);
+
+/*
+ * In the shard's own thread: gw_shard_begin makes the ring, gw_shard_listen starts to accept once
+ * every peer has begun, then gw_shard_turn until it says false, then gw_shard_end.
+ * gw_shard_turn takes one turn of the loop, waiting at most wait_ns_max for something to do.
+ */
+GW_MUST_USE int gw_shard_begin(struct gw_shard *shard, char *why, size_t why_bytes);
+void gw_shard_listen(struct gw_shard *shard);
+GW_MUST_USE bool gw_shard_turn(struct gw_shard *shard, uint64_t wait_ns_max);
+void gw_shard_end(struct gw_shard *shard);
+
+/* Any thread, once it has begun. */
+void gw_shard_wake(struct gw_shard *shard);
+/* Stop accepting, wait for the disk, close the sessions, end. Any thread. */
+void gw_shard_stop(struct gw_shard *shard);
+/* New certificates for new sessions; the context is given away. Any one thread. */
+void gw_shard_tls_set(struct gw_shard *shard, struct gw_tls_context *context);
+
+const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *shard);
+/* Turns so far: a shard whose number stands still while it should not is stuck. */
+
+/* Asserts every invariant of the shard; walks everything. */
+void gw_shard_check(const struct gw_shard *shard);
+
+#endif
