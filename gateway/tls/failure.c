@@ -1,0 +1,144 @@
+/*
+ * Puts BoringSSL's reasons into words an operator can act on, and into the few classes that are
+ * worth a counter each.
+ */
+#include "tls_internal.h"
+
+#include <openssl/err.h>
+
+/* Alerts a device sends when it does not like what we are. RFC 8446 6. */
+static const struct {
+    uint8_t alert;
+    const char *text;
+} peer_alerts[] = {
+    {10, "the peer gave up: alert unexpected_message"},
+    {20, "the peer could not read a record: alert bad_record_mac"},
+    {22, "the peer's receive buffer is too small for our record: alert record_overflow"},
+    {40, "the peer finds nothing acceptable in our answer: alert handshake_failure"},
+    {42, "the peer finds this certificate broken: alert bad_certificate"},
+    {43, "the peer cannot use this kind of certificate: alert unsupported_certificate"},
+    {44, "the peer holds this certificate for revoked: alert certificate_revoked"},
+    {45, "the peer holds this certificate for expired (or its clock is not set): "
+         "alert certificate_expired"},
+    {46, "the peer refuses this certificate (name, chain or clock): alert certificate_unknown"},
+    {47, "the peer gave up: alert illegal_parameter"},
+    {48, "the peer does not trust this certificate: alert unknown_ca"},
+    {49, "the peer denies access: alert access_denied"},
+    {50, "the peer could not parse our answer: alert decode_error"},
+    {51, "the peer could not verify our signature: alert decrypt_error"},
+    {70, "the peer does not speak TLS 1.2 or 1.3: alert protocol_version"},
+    {71, "the peer wants stronger cryptography: alert insufficient_security"},
+    {80, "the peer ran into an error of its own: alert internal_error"},
+    {86, "the peer sees a downgrade: alert inappropriate_fallback"},
+    {90, "the peer changed its mind: alert user_canceled"},
+    {109, "the peer misses an extension: alert missing_extension"},
+    {110, "the peer did not ask for an extension: alert unsupported_extension"},
+    {112, "the peer does not know this name: alert unrecognized_name"},
+    {116, "the peer asks for a client certificate: alert certificate_required"},
+    {120, "the peer insists on a protocol we do not speak: alert no_application_protocol"},
+};
+
+static void set(struct gw_tls *tls, enum gw_tls_failure_kind kind, const char *text)
+{
+    tls->failure_kind = (uint8_t)kind;
+    tls->failure = text;
+}
+
+static void set_peer_alert(struct gw_tls *tls, int alert)
+{
+    for (size_t i = 0; i < GW_ARRAY_COUNT(peer_alerts); i++) {
+        if (peer_alerts[i].alert == alert) {
+            set(tls, GW_TLS_FAILURE_PEER_ALERT, peer_alerts[i].text);
+            return;
+        }
+    }
+    set(tls, GW_TLS_FAILURE_PEER_ALERT, "the peer gave up with an alert of its own");
+}
+
+/* Before a ClientHello was seen the only question is what was talking to us. */
+static void set_not_tls(struct gw_tls *tls, int reason)
+{
+    const char *text = "the first bytes are no TLS ClientHello";
+
+    if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
+        text = "plain HTTP on a TLS port";
+    else if (tls->first_byte == 0x1d || tls->first_byte == 0x02)
+        text = "a device speaks plain TCP to a TLS port";
+    set(tls, GW_TLS_FAILURE_NOT_TLS, text);
+}
+
+static void set_no_suite(struct gw_tls *tls)
+{
+    if (tls->rsa_missing)
+        set(tls, GW_TLS_FAILURE_NO_SUITE,
+            "the peer cannot use an EC certificate and no RSA certificate is configured");
+    else if (tls->ec_missing)
+        set(tls, GW_TLS_FAILURE_NO_SUITE,
+            "the peer cannot use an RSA certificate and no EC certificate is configured");
+    else if (tls->context->profile == GW_TLS_MODERN)
+        set(tls, GW_TLS_FAILURE_NO_SUITE,
+            "the peer offers no suite of the modern profile; see tls.profile");
+    else
+        set(tls, GW_TLS_FAILURE_NO_SUITE, "the peer offers no suite of the compat profile");
+}
+
+void gw_tls_failure_set(struct gw_tls *tls)
+{
+    const uint32_t packed = ERR_peek_error();
+    const int reason = ERR_GET_REASON(packed);
+    const char *text;
+
+    if (packed == 0) {
+        set(tls, GW_TLS_FAILURE_OTHER, "no room for what must be sent");
+        return;
+    }
+    if (ERR_GET_LIB(packed) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
+        set_peer_alert(tls, reason - SSL_AD_REASON_OFFSET);
+        return;
+    }
+    if (ERR_GET_LIB(packed) == ERR_LIB_SSL && !tls->hello_seen) {
+        set_not_tls(tls, reason);
+        return;
+    }
+    switch (ERR_GET_LIB(packed) == ERR_LIB_SSL ? reason : 0) {
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+        set(tls, GW_TLS_FAILURE_VERSION, "the peer speaks TLS 1.1 or older");
+        return;
+    case SSL_R_NO_SHARED_CIPHER:
+        set_no_suite(tls);
+        return;
+    case SSL_R_NO_SHARED_GROUP:
+        set(tls, GW_TLS_FAILURE_NO_SUITE, "the peer offers neither X25519 nor P-256");
+        return;
+    case SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS:
+        set(tls, GW_TLS_FAILURE_NO_SUITE,
+            "the peer accepts no signature of the certificates configured");
+        return;
+    case SSL_R_NO_RENEGOTIATION:
+        set(tls, GW_TLS_FAILURE_OTHER, "the peer wants to renegotiate, which is never done");
+        return;
+    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+        set(tls, GW_TLS_FAILURE_RECORD, "a record fails its check: altered, or keys do not agree");
+        return;
+    case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+    case SSL_R_DATA_LENGTH_TOO_LONG:
+        set(tls, GW_TLS_FAILURE_RECORD, "a record is longer than TLS allows");
+        return;
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_INVALID_OUTER_RECORD_TYPE:
+    case SSL_R_UNEXPECTED_RECORD:
+    case SSL_R_BAD_ALERT:
+    case SSL_R_UNKNOWN_ALERT_TYPE:
+    case SSL_R_DECRYPTION_FAILED:
+        set(tls, GW_TLS_FAILURE_RECORD, "a record has a header that does not belong there");
+        return;
+    case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
+    case SSL_R_TOO_MANY_WARNING_ALERTS:
+    case SSL_R_TOO_MANY_KEY_UPDATES:
+        set(tls, GW_TLS_FAILURE_RECORD, "a flood of records that carry nothing");
+        return;
+    default:
+        text = ERR_reason_error_string(packed); /* static in the library */
+        set(tls, GW_TLS_FAILURE_OTHER, text != NULL ? text : "the TLS library gives no reason");
+    }
+}

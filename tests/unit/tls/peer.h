@@ -1,0 +1,71 @@
+/*
+ * Both ends of a TLS connection in one program: our session on one side, BoringSSL's client on the
+ * other, and between them bytes that a test can cut, keep and alter.
+ */
+#ifndef GW_TLS_TEST_PEER_H
+#define GW_TLS_TEST_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include <gw/tls/tls.h>
+
+/* A directory with ca, rsa and ec as PEM files, made once per program and removed at its end. */
+struct pki {
+    char dir[64];
+    char ca[96];
+    char rsa_chain[96], rsa_key[96];
+    char ec_chain[96], ec_key[96];
+};
+extern struct pki pki;
+int pki_create(void **state);
+int pki_remove(void **state);
+/* A path in pki.dir; valid until the fourth call after this one. */
+const char *pki_path(const char *name);
+void pki_write(const char *name, const char *text);
+
+enum { LEAF_RSA = 1, LEAF_EC = 2, LEAF_BOTH = LEAF_RSA | LEAF_EC };
+struct gw_tls_options server_options(unsigned leaves, enum gw_tls_profile profile);
+struct gw_tls_context *server_create(unsigned leaves, enum gw_tls_profile profile,
+                                     uint32_t session_tickets);
+
+/* Trusts the test CA and checks what it gets. */
+SSL_CTX *client_create(uint16_t version_min, uint16_t version_max);
+
+struct wire {
+    uint8_t *data;
+    size_t size, capacity;
+};
+
+struct pair {
+    SSL *client;
+    BIO *client_in, *client_out;
+    struct gw_tls *server;
+    size_t cut;                /* bytes handed over at a time, either way; 0: all there are  */
+    struct wire sent;          /* everything our side sent, as ciphertext                    */
+    struct wire server_got;    /* plaintext                                                  */
+    struct wire client_got;    /* plaintext                                                  */
+    enum gw_tls_result result; /* of our side's last call                                    */
+    int client_error;          /* SSL_ERROR_ of the client's last call, 0 when it went well  */
+    uint32_t client_reason;    /* packed, of the client's first real failure                 */
+};
+
+void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut);
+void pair_close(struct pair *p);
+
+/* Carries bytes to and fro until neither side has more to say. */
+void pair_pump(struct pair *p);
+/* Hands bytes to our side; what it answers waits for the client in pair_pump. */
+void pair_feed(struct pair *p, const void *data, size_t size);
+/* Seals on our side and hands the records to the client's input. False: the seal was refused. */
+bool pair_seal(struct pair *p, const void *data, size_t size);
+void pair_client_write(struct pair *p, const void *data, size_t size);
+void pair_shutdown(struct pair *p);
+
+/* Largest record body among the records that stand from `from` on. */
+size_t wire_record_bytes_max(const struct wire *w, size_t from);
+
+#endif
