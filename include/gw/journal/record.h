@@ -25,9 +25,9 @@ enum gw_record_kind {
     GW_RECORD_META_SET,      /* name = field, value                                          */
     GW_RECORD_GROUP_BEGIN,   /* members until GROUP_END carry its time and GW_RECORD_GROUPED */
     GW_RECORD_GROUP_END,
-    GW_RECORD_INFO,          /* value = the info frame's body                                */
-    GW_RECORD_ONLINE,        /* value = peer address as text                                 */
-    GW_RECORD_OFFLINE,       /* name = close reason                                          */
+    GW_RECORD_INFO,    /* value = the info frame's body                                */
+    GW_RECORD_ONLINE,  /* value = peer address as text                                 */
+    GW_RECORD_OFFLINE, /* name = close reason                                          */
 };
 
 enum gw_record_flags {

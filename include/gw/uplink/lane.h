@@ -17,16 +17,19 @@
 #include <gw/journal/record.h>
 
 enum {
-    GW_LANE_BATCH_BYTES = 65536,  /* header included                                          */
-    GW_LANE_BATCHES_MIN = 8,      /* buffers per lane                                         */
-    GW_LANE_SEAL_AFTER_US = 2000, /* an open batch is sealed at the latest after this         */
+    GW_LANE_BATCH_BYTES = 65536,      /* header included                                          */
+    GW_LANE_BATCHES_MIN = 8,          /* buffers per lane                                         */
+    GW_LANE_SEAL_AFTER_US = 2000,     /* an open batch is sealed at the latest after this         */
+    GW_LANE_RECORD_BYTES_MAX = 65000, /* of one encoded record                               */
+    GW_LANE_ROOM_BYTES_MAX = 130000,  /* the most that gw_lane_has_room may be asked for     */
 };
 
 struct gw_lane;
 
 /*
  * Room for at least `bytes` more of encoded records (gw_record_bytes each), however they fall on
- * batch boundaries? Asked before input is taken; without room the input stays in the socket.
+ * batch boundaries? Asked before input is taken, for at most GW_LANE_ROOM_BYTES_MAX; without room
+ * the input stays in the socket. A yes holds until the next gw_lane_flush.
  */
 bool gw_lane_has_room(const struct gw_lane *lane, size_t bytes);
 
@@ -49,12 +52,14 @@ uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now);
 /* Sequence numbers start at 1; everything up to and including this one is on disk. */
 uint64_t gw_lane_durable(const struct gw_lane *lane);
 
-/* Of the batch that gw_lane_append would write to, or last wrote to. */
+/* Of the batch that gw_lane_append last wrote to, sealed or not; 0 before the first. */
 uint64_t gw_lane_open_sequence(const struct gw_lane *lane);
 
 /*
- * Asks for a wake (gw_uplink_options.wake) once `sequence` is durable, or once buffers came home
- * (`sequence` = 0). Returns false when it already is: then no wake comes.
+ * Asks for one wake (gw_uplink_options.wake) once `sequence` is durable, or (`sequence` = 0) once
+ * half of the buffers are at home, which is room for GW_LANE_ROOM_BYTES_MAX. Returns false when
+ * that is so already: then no wake comes. Of several sequences asked for, the lowest counts.
+ * Whoever waits for the open batch flushes it (`urgent`), before or after.
  */
 bool gw_lane_wake_at(struct gw_lane *lane, uint64_t sequence);
 

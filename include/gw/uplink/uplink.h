@@ -26,9 +26,13 @@ struct gw_uplink_options {
     void *wake_context;
 };
 
-/* 0 or -errno. The thread is not started. */
+/* 0 or -errno; after 0 the writer is the uplink's. The thread is not started. */
 GW_MUST_USE int gw_uplink_create(const struct gw_uplink_options *options, struct gw_uplink **out);
-void gw_uplink_destroy(struct gw_uplink *uplink); /* stopped first; NULL is fine */
+/*
+ * NULL is fine. The thread was stopped. Where gw_uplink_stop was never called, the journal is left
+ * as a crash would leave it.
+ */
+void gw_uplink_destroy(struct gw_uplink *uplink);
 
 struct gw_lane *gw_uplink_lane(struct gw_uplink *uplink, uint32_t lane);
 
@@ -36,7 +40,8 @@ GW_MUST_USE int gw_uplink_start(struct gw_uplink *uplink);
 
 /*
  * Drains what the lanes have sealed, syncs it, closes the journal cleanly and joins the thread. The
- * shards must have flushed and stopped.
+ * shards must have flushed and stopped. When the disk fails, it tries for 5 s and leaves what was
+ * never acknowledged.
  */
 void gw_uplink_stop(struct gw_uplink *uplink);
 
@@ -48,10 +53,10 @@ uint32_t gw_uplink_step(struct gw_uplink *uplink);
 
 struct gw_uplink_stat {
     uint64_t writes, syncs, bytes, batches;
-    uint64_t failures;        /* segments poisoned                                            */
-    uint64_t sync_us_max;     /* longest write + sync since the last call                     */
-    uint64_t journal_bytes;   /* on disk now                                                  */
-    bool stalled;             /* nothing can be written now (disk full, errors, reader limit) */
+    uint64_t failures;      /* segments poisoned                                            */
+    uint64_t sync_us_max;   /* longest write + sync since the last call                     */
+    uint64_t journal_bytes; /* on disk now                                                  */
+    bool stalled;           /* nothing can be written now (disk full, errors, reader limit) */
 };
 void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out); /* any thread */
 

@@ -1,0 +1,114 @@
+/*
+ * Retention: which closed segments may go. Oldest first, and never one that a cursor still needs; a
+ * cursor that cannot be read holds everything, because deleting what it may need cannot be undone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gw/base/assert.h>
+#include <gw/journal/cursor.h>
+
+#include "writer_internal.h"
+
+int gw_writer_closed_reserve(struct gw_journal_writer *writer)
+{
+    size_t capacity = 2 * writer->closed_capacity;
+    struct gw_closed_segment *closed;
+
+    if (writer->closed_count < writer->closed_capacity)
+        return 0;
+    capacity = gw_max_u64(capacity, 64);
+    closed = realloc(writer->closed, capacity * sizeof(*closed));
+    if (closed == NULL)
+        return -ENOMEM;
+    writer->closed = closed;
+    writer->closed_capacity = capacity;
+    return 0;
+}
+
+void gw_writer_closed_add(struct gw_journal_writer *writer, struct gw_closed_segment segment)
+{
+    gw_assert(writer->closed_count < writer->closed_capacity);
+    gw_assert(writer->closed_count == 0 ||
+              writer->closed[writer->closed_count - 1].number < segment.number);
+    writer->closed[writer->closed_count++] = segment;
+}
+
+uint64_t gw_writer_bytes(const struct gw_journal_writer *writer)
+{
+    uint64_t bytes = writer->fd >= 0 ? writer->filled : 0;
+
+    for (size_t i = 0; i < writer->closed_count; i++)
+        bytes += writer->closed[i].bytes;
+    return bytes;
+}
+
+static int earliest(void *visitor, const char *name, int err, struct gw_journal_position position)
+{
+    struct gw_journal_position *needed = visitor;
+
+    (void)name;
+    if (err != 0)
+        position = (struct gw_journal_position){.segment = 0};
+    if (gw_journal_position_is_before(position, *needed))
+        *needed = position;
+    return 0;
+}
+
+/* A cursor at the end of a closed segment has done with it. */
+static bool is_needed(const struct gw_closed_segment *segment, struct gw_journal_position needed)
+{
+    return needed.segment < segment->number ||
+           (needed.segment == segment->number && needed.offset < segment->end);
+}
+
+static int delete_oldest(struct gw_journal_writer *writer)
+{
+    const struct gw_journal_io *io = writer->io;
+    char name[GW_SEGMENT_NAME_BYTES], path[GW_JOURNAL_PATH_BYTES];
+    int err;
+
+    gw_segment_name(name, writer->closed[0].number);
+    if ((err = gw_journal_path(path, writer->path, name)) != 0)
+        return err;
+    err = io->unlink(io->context, path);
+    if (err != 0 && err != -ENOENT)
+        return err;
+    memmove(writer->closed, writer->closed + 1,
+            (writer->closed_count - 1) * sizeof(*writer->closed));
+    writer->closed_count--;
+    writer->segments_deleted++;
+    return 0;
+}
+
+int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
+{
+    uint64_t now_us = writer->io->wall_us(writer->io->context);
+    struct gw_journal_position needed = {.segment = UINT64_MAX};
+    bool asked = false;
+    int err;
+
+    for (;;) {
+        bool over =
+            writer->bytes_max != 0 && gw_writer_bytes(writer) + coming_bytes > writer->bytes_max;
+        const struct gw_closed_segment *oldest = writer->closed;
+
+        /* The newest one is never deleted while nothing is written: its number must not return. */
+        if (writer->closed_count == 0 || oldest->number == writer->number)
+            return over && coming_bytes > 0 ? -EDQUOT : 0;
+        if (!over && (writer->keep_us == 0 || oldest->closed_us == 0 ||
+                      oldest->closed_us + writer->keep_us > now_us))
+            return 0;
+        if (!asked) {
+            err = gw_cursor_list(writer->io, writer->path, earliest, &needed);
+            if (err != 0)
+                return err;
+            asked = true;
+        }
+        if (is_needed(oldest, needed))
+            return over && coming_bytes > 0 ? -EDQUOT : 0;
+        if ((err = delete_oldest(writer)) != 0)
+            return err;
+    }
+}

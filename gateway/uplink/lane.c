@@ -1,0 +1,219 @@
+/*
+ * The shard's side of a lane. Everything but gw_lane_init, gw_lane_fini and gw_lane_wake_is_due
+ * runs on the one thread that owns the lane.
+ *
+ * I1  A record never spans batches, and a sealed batch holds at least one.
+ * I2  Sequences are given out when a batch is opened, in order, without gaps: an open batch is
+ * always sealed later.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <gw/base/assert.h>
+#include <gw/journal/batch.h>
+
+#include "uplink_internal.h"
+
+enum {
+    BODY_BYTES_MAX = GW_LANE_BATCH_BYTES - GW_BATCH_HEADER_BYTES,
+};
+
+int gw_lane_init(struct gw_lane *lane, struct gw_uplink *uplink, uint32_t number,
+                 uint32_t buffer_count)
+{
+    int err;
+
+    lane->uplink = uplink;
+    lane->number = number;
+    lane->buffer_count = buffer_count;
+    lane->epoch = gw_journal_writer_epoch(uplink->options.writer);
+    lane->seed = gw_journal_writer_seed(uplink->options.writer);
+    lane->open = GW_NONE;
+    atomic_init(&lane->durable, 0);
+    atomic_init(&lane->wake_at, GW_LANE_NO_WAKE);
+    atomic_init(&lane->wake_room, 0);
+    lane->buffers = aligned_alloc(4096, (size_t)buffer_count * GW_LANE_BATCH_BYTES);
+    if (lane->buffers == NULL)
+        return -ENOMEM;
+    if ((err = gw_spsc_init(&lane->sealed, sizeof(struct gw_sealed), buffer_count)) != 0 ||
+        (err = gw_spsc_init(&lane->home, sizeof(uint32_t), buffer_count)) != 0)
+        return err;
+    for (uint32_t buffer = 0; buffer < buffer_count; buffer++) {
+        bool pushed = gw_spsc_push(&lane->home, &buffer);
+
+        gw_assert(pushed);
+    }
+    return 0;
+}
+
+void gw_lane_fini(struct gw_lane *lane)
+{
+    gw_spsc_fini(&lane->sealed);
+    gw_spsc_fini(&lane->home);
+    free(lane->buffers);
+    lane->buffers = NULL;
+}
+
+static_assert((int)GW_LANE_RECORD_BYTES_MAX <= (int)BODY_BYTES_MAX, "a record fits a batch");
+static_assert((int)GW_LANE_ROOM_BYTES_MAX <= 2 * (int)BODY_BYTES_MAX,
+              "three buffers are room enough");
+static_assert(GW_LANE_BATCHES_MIN / 2 >= 3, "half of the buffers are room enough");
+
+/*
+ * Records that fill k new batches, one behind the other, are more than floor(k / 2) bodies long: a
+ * batch was only left because the first record of the next did not fit, so two neighbours together
+ * hold more than one body. Turned around, `bytes` need at most 2 * ceil(bytes / body) - 1 buffers.
+ */
+bool gw_lane_has_room(const struct gw_lane *lane, size_t bytes)
+{
+    size_t bodies = (bytes + BODY_BYTES_MAX - 1) / BODY_BYTES_MAX;
+
+    gw_assert(bytes <= GW_LANE_ROOM_BYTES_MAX);
+    return bytes == 0 || gw_spsc_count(&lane->home) >= 2 * bodies - 1;
+}
+
+static uint8_t *open_buffer(struct gw_lane *lane)
+{
+    return lane->buffers + (size_t)lane->open * GW_LANE_BATCH_BYTES;
+}
+
+static void open_batch(struct gw_lane *lane, uint64_t wall_us, struct gw_instant now)
+{
+    bool popped = gw_spsc_pop(&lane->home, &lane->open);
+
+    gw_assert(popped); /* gw_lane_has_room was not asked */
+    lane->sequence++;
+    lane->open_bytes = GW_BATCH_HEADER_BYTES;
+    lane->open_count = 0;
+    lane->first_us = wall_us;
+    lane->opened = now;
+}
+
+static void seal(struct gw_lane *lane)
+{
+    struct gw_batch batch = {
+        .kind = GW_BATCH_RECORDS,
+        .count = lane->open_count,
+        .lane = lane->number,
+        .epoch = lane->epoch,
+        .sequence = lane->sequence,
+        .durable = gw_lane_durable(lane),
+        .first_us = lane->first_us,
+        .last_us = lane->last_us,
+        .body = gw_bytes_of(NULL, lane->open_bytes - GW_BATCH_HEADER_BYTES),
+    };
+    struct gw_sealed sealed = {.buffer = lane->open, .sequence = lane->sequence};
+    bool pushed;
+
+    gw_assert(lane->open_count > 0); /* I1 */
+    sealed.bytes = (uint32_t)gw_batch_seal(open_buffer(lane), &batch, lane->seed);
+    lane->open = GW_NONE;
+    lane->batches++;
+    lane->bytes += sealed.bytes;
+    pushed = gw_spsc_push(&lane->sealed, &sealed);
+    gw_assert(pushed); /* it has a place for every buffer */
+    gw_uplink_poke(lane->uplink);
+}
+
+uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, uint64_t wall_us,
+                        struct gw_instant now)
+{
+    size_t bytes = gw_record_bytes(record);
+
+    gw_assert(bytes <= GW_LANE_RECORD_BYTES_MAX);
+    if (lane->open != GW_NONE && lane->open_bytes + bytes > GW_LANE_BATCH_BYTES)
+        seal(lane);
+    if (lane->open == GW_NONE)
+        open_batch(lane, wall_us, now);
+    gw_record_encode(open_buffer(lane) + lane->open_bytes, record);
+    lane->open_bytes += (uint32_t)bytes;
+    lane->open_count++;
+    lane->last_us = wall_us;
+    lane->records++;
+    return lane->sequence;
+}
+
+void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now)
+{
+    (void)wall_us;
+    if (lane->open == GW_NONE)
+        return;
+    if (urgent || gw_uplink_is_idle(lane->uplink) ||
+        gw_ns_between(lane->opened, now) >= GW_LANE_SEAL_AFTER_US * GW_NS_PER_US)
+        seal(lane);
+}
+
+uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now)
+{
+    uint64_t age = gw_ns_between(lane->opened, now);
+    uint64_t after = GW_LANE_SEAL_AFTER_US * GW_NS_PER_US;
+
+    if (lane->open == GW_NONE)
+        return UINT64_MAX;
+    return age >= after || gw_uplink_is_idle(lane->uplink) ? 0 : after - age;
+}
+
+uint64_t gw_lane_durable(const struct gw_lane *lane)
+{
+    return atomic_load_explicit(&lane->durable, memory_order_acquire);
+}
+
+uint64_t gw_lane_open_sequence(const struct gw_lane *lane)
+{
+    return lane->sequence;
+}
+
+/* Half of them: who waited for room then gets enough to do some work, not one batch at a time. */
+static bool enough_are_home(const struct gw_lane *lane)
+{
+    return gw_spsc_count(&lane->home) >= lane->buffer_count / 2;
+}
+
+static bool wake_at_room(struct gw_lane *lane)
+{
+    atomic_store_explicit(&lane->wake_room, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!enough_are_home(lane))
+        return true;
+    /* Come already. If the uplink took the flag meanwhile, its wake is on the way. */
+    return atomic_exchange(&lane->wake_room, 0) == 0;
+}
+
+bool gw_lane_wake_at(struct gw_lane *lane, uint64_t sequence)
+{
+    uint64_t asked;
+
+    if (sequence == 0)
+        return wake_at_room(lane);
+    gw_assert(sequence <= lane->sequence);
+    asked = atomic_exchange(&lane->wake_at, GW_LANE_NO_WAKE);
+    atomic_store_explicit(&lane->wake_at, gw_min_u64(asked, sequence), memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (gw_lane_durable(lane) < sequence)
+        return true;
+    return atomic_exchange(&lane->wake_at, GW_LANE_NO_WAKE) == GW_LANE_NO_WAKE;
+}
+
+bool gw_lane_wake_is_due(struct gw_lane *lane)
+{
+    uint64_t durable = atomic_load_explicit(&lane->durable, memory_order_relaxed);
+    bool due = false;
+
+    if (atomic_load_explicit(&lane->wake_at, memory_order_relaxed) <= durable)
+        due = atomic_exchange(&lane->wake_at, GW_LANE_NO_WAKE) != GW_LANE_NO_WAKE;
+    if (atomic_load_explicit(&lane->wake_room, memory_order_relaxed) != 0 && enough_are_home(lane))
+        due = atomic_exchange(&lane->wake_room, 0) != 0 || due;
+    return due;
+}
+
+void gw_lane_stat(const struct gw_lane *lane, struct gw_lane_stat *out)
+{
+    *out = (struct gw_lane_stat){
+        .batches = lane->batches,
+        .records = lane->records,
+        .bytes = lane->bytes,
+        .buffers_free = gw_spsc_count(&lane->home),
+        .buffers = lane->buffer_count,
+    };
+}
