@@ -1,6 +1,6 @@
 /*
- * A hierarchical timer wheel over slots: 4 levels of 64 lists, ticks of 64 ms, so the longest wait
- * is 2^24 ticks (12 days); later deadlines are clamped to it. Nodes live inside the owner's array
+ * A hierarchical timer wheel over slots: 6 levels of 64 lists, ticks of 64 ms, counted in 32 bits
+ * from the start (8.7 years; later deadlines are clamped to that). Nodes live inside the owner's array
  * (12 bytes each, links are slots). Arming, disarming and firing cost O(1), and a wheel on which
  * nothing is armed costs nothing: gw_timer_wheel_next tells how long the loop may sleep.
  *
@@ -16,7 +16,7 @@
 #include <gw/base/clock.h>
 #include <gw/base/defs.h>
 
-enum { GW_TIMER_LEVELS = 4, GW_TIMER_LISTS = 64, GW_TIMER_TICK_MS = 64 };
+enum { GW_TIMER_LEVELS = 6, GW_TIMER_LISTS = 64, GW_TIMER_TICK_MS = 64 };
 
 struct gw_timer_node {
     uint32_t next, prev;    /* neighbours, as slots; prev carries the list when first in it */

@@ -5,6 +5,8 @@
 #ifndef GW_WIRE_INTERNAL_H
 #define GW_WIRE_INTERNAL_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <gw/base/bytes.h>

@@ -1,0 +1,116 @@
+/*
+ * What stands in the bodies of device frames. Everything is a view into the body.
+ */
+#include <gw/wire/body.h>
+
+enum { HARDWARE_BODY_BYTES_MIN = 4, NUMBER_DIGITS_MAX = 19 };
+
+bool gw_body_next(struct gw_bytes *rest, struct gw_bytes *part)
+{
+    if (rest->size == 0)
+        return false;
+    const uint8_t *nul = memchr(rest->data, 0, rest->size);
+    size_t bytes = nul == NULL ? rest->size : (size_t)(nul - rest->data);
+
+    *part = gw_bytes_of(rest->data, bytes);
+    *rest = gw_bytes_after(*rest, nul == NULL ? bytes : bytes + 1);
+    return true;
+}
+
+bool gw_pin_parse(struct gw_bytes text, uint8_t *pin)
+{
+    uint32_t value = 0;
+
+    if (text.size == 0 || text.size > 3)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        value = value * 10 + (text.data[i] - (uint32_t)'0');
+    }
+    if (value > UINT8_MAX)
+        return false;
+    *pin = (uint8_t)value;
+    return true;
+}
+
+enum gw_hardware gw_hardware_parse(struct gw_bytes body, struct gw_pin_write *out)
+{
+    struct gw_bytes rest = body, operation, pin;
+
+    if (body.size < HARDWARE_BODY_BYTES_MIN || !gw_body_next(&rest, &operation))
+        return GW_HARDWARE_ILLEGAL;
+    if (operation.size != 2 || operation.data[1] != 'w' ||
+        (operation.data[0] != 'v' && operation.data[0] != 'd' && operation.data[0] != 'a'))
+        return GW_HARDWARE_IGNORED;
+    if (!gw_body_next(&rest, &pin) || rest.size == 0 || !gw_pin_parse(pin, &out->pin))
+        return GW_HARDWARE_ILLEGAL;
+    out->bank = (char)operation.data[0];
+    out->value = rest;
+    return GW_HARDWARE_WRITE;
+}
+
+bool gw_property_parse(struct gw_bytes body, struct gw_property *out)
+{
+    struct gw_bytes rest = body, part;
+    uint32_t pins = 0;
+    uint8_t pin;
+
+    while (gw_body_next(&rest, &part) && gw_pin_parse(part, &pin))
+        if (pins++ == 0)
+            out->pin = pin;
+    /* `part` is the property's name now, `rest` its value; the value may be a number. */
+    if (pins == 0 || pins > UINT16_MAX || part.size == 0 || rest.size == 0 ||
+        gw_pin_parse(part, &pin))
+        return false;
+    out->pin_count = (uint16_t)pins;
+    out->name = part;
+    out->value = rest;
+    return true;
+}
+
+bool gw_event_parse(struct gw_bytes body, struct gw_event *out)
+{
+    struct gw_bytes rest = body;
+
+    if (!gw_body_next(&rest, &out->code) || out->code.size == 0)
+        return false;
+    out->text = rest;
+    return true;
+}
+
+static bool parse_number(struct gw_bytes text, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (text.size == 0 || text.size > NUMBER_DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        value = value * 10 + (text.data[i] - (uint64_t)'0');
+    }
+    *out = value;
+    return true;
+}
+
+bool gw_group_parse(struct gw_bytes body, struct gw_group *out)
+{
+    struct gw_bytes rest = body, what, time;
+
+    *out = (struct gw_group){.what = GW_GROUP_BEGIN};
+    if (!gw_body_next(&rest, &what) || what.size != 1)
+        return false;
+    switch (what.data[0]) {
+    case 'b':
+        return true;
+    case 'e':
+        out->what = GW_GROUP_END;
+        return true;
+    case 't':
+        out->what = GW_GROUP_BEGIN_AT;
+        return gw_body_next(&rest, &time) && parse_number(time, &out->time_ms);
+    default:
+        return false;
+    }
+}
