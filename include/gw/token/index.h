@@ -14,6 +14,7 @@
 #define GW_TOKEN_INDEX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <gw/base/bytes.h>
@@ -71,6 +72,10 @@ struct gw_grant {
 };
 
 /*
+ * An index whose rows stop short of what was served (incomplete, over a tenth fewer tokens, counts
+ * that disagree, replaced) still grants what it holds, and a miss is UNAVAILABLE. An index that is
+ * older than what was served, or another one, grants nothing: a revoked token must not come back.
+ *
  * May this token log in? `out` is filled for GRANTED only. `token` NULL stands for a text that is
  * no token: the same work is done as for a miss. The caller wipes its copy of the token.
  */
@@ -81,6 +86,64 @@ GW_MUST_USE enum gw_login gw_index_login(struct gw_index_reader *reader,
 /* Does product `number` have this public id? In constant time. False also when it is unknown. */
 GW_MUST_USE bool gw_index_product_is(struct gw_index_reader *reader, uint32_t number,
                                      struct gw_bytes id);
+
+/*
+ * Is a grant given earlier still good? For sessions that live while the index changes: asked after
+ * a session has registered (the change may have come in between), and for every session after a
+ * gap in the changes. Needs no token. `generation` is the grant's.
+ *   GRANTED      *out as a login would fill it now; another generation in it than the one asked
+ *                about means that the device was moved to another product: log in again
+ *   UNKNOWN      the token was rotated or revoked since
+ *   others       as for a login
+ */
+GW_MUST_USE enum gw_login gw_index_recheck(struct gw_index_reader *reader, uint32_t device,
+                                           uint32_t generation, bool over_tls, uint64_t now_s,
+                                           struct gw_grant *out);
+
+enum gw_index_change_kind {
+    GW_INDEX_DEVICES_ADDED = 1, /* `count` devices from number `device` on                       */
+    GW_INDEX_TOKEN_ROTATED,     /* sessions of `device` with a lower generation are out: 9       */
+    GW_INDEX_TOKEN_REVOKED,     /* likewise, and there is no new token                           */
+    GW_INDEX_TOKEN_WINDOW,      /* the time window of the device's token changed: recheck        */
+    GW_INDEX_DEVICE_REBOUND,    /* `device` belongs to another product: close, let it log in     */
+    GW_INDEX_DEVICE_DISABLED,
+    GW_INDEX_DEVICE_ENABLED,
+    GW_INDEX_PRODUCT_ADDED,
+    GW_INDEX_PRODUCT_CLOSED,    /* every device of `product`                                     */
+    GW_INDEX_PRODUCT_OPENED,
+    GW_INDEX_ORG_ADDED,
+    GW_INDEX_ORG_CLOSED,        /* every device of `org`                                         */
+    GW_INDEX_ORG_OPENED,
+};
+
+struct gw_index_change {
+    uint64_t sequence; /* from 1, without gaps                                                   */
+    uint64_t at_us;    /* wall time                                                              */
+    enum gw_index_change_kind kind;
+    uint32_t device, product, org; /* 0 where the kind has none                                  */
+    uint32_t generation;           /* of the device's token after the change                     */
+    uint32_t count;
+};
+
+/* Sequence number of the newest change; 0 before the first. -errno when it cannot be told. */
+GW_MUST_USE int gw_index_change_newest(struct gw_index_reader *reader, uint64_t *out);
+
+/*
+ * Changes after sequence number `after`, oldest first, at most `capacity`. 0, with *count = 0 when
+ * there is nothing new; -ERANGE when some of them are no longer kept, or `after` is of another
+ * index: then compare everything (gw_index_recheck) and go on from gw_index_change_newest, asked
+ * for before the comparison.
+ */
+GW_MUST_USE int gw_index_changes(struct gw_index_reader *reader, uint64_t after,
+                                 struct gw_index_change *out, size_t capacity, size_t *count);
+
+/*
+ * Has the index as a whole been replaced or removed since it was opened? One stat(2): the control
+ * thread asks about once a second. From a true answer on, misses are UNAVAILABLE for every reader,
+ * since the rows we still see are no longer the ones that rule; grants go on. A replaced index is
+ * adopted by a restart of the gateway, so a true answer must reach the operator and /readyz.
+ */
+GW_MUST_USE bool gw_index_replaced(struct gw_index *index);
 
 /* What a log line may say of a token: 8 hexadecimal digits, keyed, and a NUL. */
 void gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES],
@@ -97,8 +160,9 @@ struct gw_index_stat {
 GW_MUST_USE int gw_index_stat(struct gw_index_reader *reader, struct gw_index_stat *out);
 
 /*
- * Remembers what is served now in the high-water file. The control thread calls it once a minute;
- * -errno when it could not be written.
+ * Remembers what is served now in the high-water file, replaced atomically. The control thread
+ * calls it once a minute and before a stop. -ESTALE while the index is not authoritative, since
+ * then the old mark must stand; another -errno when it could not be written.
  */
 GW_MUST_USE int gw_index_high_water_save(struct gw_index_reader *reader);
 

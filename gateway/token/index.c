@@ -1,0 +1,418 @@
+/*
+ * The reader: from a token to a grant, without a lock, on any number of threads.
+ *
+ * A reader keeps one read transaction and renews it for the first question of a turn. When the
+ * transaction shows another commit than the last one, or the memory of what was served changed, the
+ * index is judged anew (authority.c); between commits that costs one comparison.
+ *
+ * A login does the same work whatever its outcome: hash, HMAC, look-up, comparison with a row (a
+ * dummy one on a miss), then product and organisation.
+ *
+ * I1  UNKNOWN is said only after a look-up without error, without a damaged row under the key, in
+ *     an index of full authority. Everything else that goes wrong is UNAVAILABLE.
+ * I2  No transaction is open after gw_index_reader_pause.
+ */
+#include <gw/token/index.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gw/base/assert.h>
+#include <gw/token/catalog.h>
+
+#include "authority_internal.h"
+#include "store_internal.h"
+
+struct gw_index {
+    struct gw_store store;
+    _Atomic uint32_t epoch; /* grows when `mark` changes or `replaced` is found       */
+    atomic_bool replaced;
+    pthread_mutex_t lock; /* of `mark`; taken once per commit and reader            */
+    struct gw_high_water mark;
+    char high_water[PATH_MAX]; /* empty: no memory                                       */
+};
+
+struct gw_index_reader {
+    struct gw_index *index;
+    struct gw_index_view view;
+    MDB_cursor *tokens;
+    bool in_turn;
+    bool judged; /* the three below are of use                                 */
+    size_t judged_txn;
+    uint32_t judged_epoch;
+    struct gw_meta meta;
+    struct gw_authority authority;
+};
+
+int gw_index_open(const struct gw_index_options *options, struct gw_index **out, const char **why)
+{
+    struct gw_index *index = calloc(1, sizeof *index);
+    int err;
+
+    gw_assert(options->path != NULL);
+    *why = "out of memory";
+    if (index == NULL)
+        return -ENOMEM;
+    if (options->high_water != NULL) {
+        *why = "the path of the high-water file is too long";
+        if ((size_t)snprintf(index->high_water, sizeof index->high_water, "%s",
+                             options->high_water) >= sizeof index->high_water) {
+            free(index);
+            return -ENAMETOOLONG;
+        }
+        err = gw_high_water_load(index->high_water, &index->mark);
+        if (err != 0) {
+            *why = "the high-water file cannot be read or is damaged; if the index is known to be "
+                   "good, remove the file";
+            free(index);
+            return err;
+        }
+    }
+    err = gw_store_open(&index->store, options->path, options->pepper, GW_STORE_READ, why);
+    if (err != 0) {
+        free(index);
+        return err;
+    }
+    gw_assert(pthread_mutex_init(&index->lock, NULL) == 0);
+    *out = index;
+    return 0;
+}
+
+void gw_index_close(struct gw_index *index)
+{
+    if (index == NULL)
+        return;
+    gw_store_close(&index->store);
+    gw_assert(pthread_mutex_destroy(&index->lock) == 0);
+    free(index);
+}
+
+int gw_index_reader_open(struct gw_index *index, struct gw_index_reader **out)
+{
+    struct gw_index_reader *reader = calloc(1, sizeof *reader);
+    int err;
+
+    if (reader == NULL)
+        return -ENOMEM;
+    reader->index = index;
+    reader->view.store = &index->store;
+    err = mdb_txn_begin(index->store.env, NULL, MDB_RDONLY, &reader->view.txn);
+    if (err == MDB_READERS_FULL) {
+        int dead;
+
+        /* Slots of processes that were killed are only freed when someone looks. */
+        (void)mdb_reader_check(index->store.env, &dead);
+        err = mdb_txn_begin(index->store.env, NULL, MDB_RDONLY, &reader->view.txn);
+    }
+    if (err != 0) {
+        free(reader);
+        return gw_store_error(err);
+    }
+    err = mdb_cursor_open(reader->view.txn, index->store.tables[GW_TABLE_TOKENS], &reader->tokens);
+    if (err != 0) {
+        mdb_txn_abort(reader->view.txn);
+        free(reader);
+        return gw_store_error(err);
+    }
+    mdb_txn_reset(reader->view.txn);
+    *out = reader;
+    return 0;
+}
+
+void gw_index_reader_close(struct gw_index_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    mdb_cursor_close(reader->tokens);
+    mdb_txn_abort(reader->view.txn);
+    free(reader);
+}
+
+void gw_index_reader_pause(struct gw_index_reader *reader)
+{
+    if (reader->in_turn)
+        mdb_txn_reset(reader->view.txn);
+    reader->in_turn = false;
+}
+
+/* Reads the head row and judges the index as this transaction shows it. */
+static int judge(struct gw_index_reader *reader, uint32_t epoch)
+{
+    struct gw_index *index = reader->index;
+    struct gw_high_water mark;
+    MDB_stat rows;
+    int err = gw_view_meta(&reader->view, &reader->meta);
+
+    reader->judged = false;
+    if (err != 0)
+        return err;
+    err = mdb_stat(reader->view.txn, index->store.tables[GW_TABLE_TOKENS], &rows);
+    if (err != 0)
+        return gw_store_error(err);
+    gw_assert(pthread_mutex_lock(&index->lock) == 0);
+    mark = index->mark;
+    gw_assert(pthread_mutex_unlock(&index->lock) == 0);
+    reader->authority = gw_authority_judge(&reader->meta, rows.ms_entries, &mark);
+    if (reader->authority.level == GW_AUTHORITY_FULL && atomic_load(&index->replaced))
+        reader->authority = (struct gw_authority){
+            GW_AUTHORITY_HITS, "it was replaced as a whole; restart the gateway to serve the new"};
+    reader->judged = true;
+    reader->judged_txn = mdb_txn_id(reader->view.txn);
+    reader->judged_epoch = epoch;
+    return 0;
+}
+
+/* Begins the turn's transaction if there is none; afterwards meta and authority are current. */
+static int turn(struct gw_index_reader *reader)
+{
+    /* Read first: a change that comes after this line is seen by the next turn. */
+    const uint32_t epoch = atomic_load_explicit(&reader->index->epoch, memory_order_acquire);
+    int err;
+
+    if (!reader->in_turn) {
+        if ((err = mdb_txn_renew(reader->view.txn)) != 0)
+            return gw_store_error(err);
+        reader->in_turn = true;
+        if ((err = mdb_cursor_renew(reader->view.txn, reader->tokens)) != 0)
+            return gw_store_error(err);
+    }
+    if (reader->judged && reader->judged_epoch == epoch &&
+        reader->judged_txn == mdb_txn_id(reader->view.txn))
+        return 0;
+    return judge(reader, epoch);
+}
+
+/* What product, organisation and the row's own state say about a token that is there. */
+static enum gw_login decide(struct gw_index_reader *reader, const struct gw_token_row *row,
+                            bool over_tls, uint64_t now_s, struct gw_grant *out)
+{
+    struct gw_product_row product = {.org = 0};
+    struct gw_org_row org = {.closed = true};
+    const int product_err = gw_view_product(&reader->view, row->product, &product);
+    const int org_err = gw_view_org(&reader->view, row->org, &org);
+
+    /* A row that points at nothing, or elsewhere than its product, is damage: never a refusal. */
+    if (product_err != 0 || org_err != 0 || product.org != row->org ||
+        row->pepper_version != reader->meta.pepper_version)
+        return GW_LOGIN_UNAVAILABLE;
+    if (row->disabled)
+        return GW_LOGIN_DISABLED;
+    if (product.closed || org.closed)
+        return GW_LOGIN_CLOSED;
+    if (now_s < row->not_before_s || (row->not_after_s != 0 && now_s > row->not_after_s))
+        return GW_LOGIN_NOT_NOW;
+    if (!over_tls && (product.flags & GW_PRODUCT_PLAIN_ALLOWED) == 0)
+        return GW_LOGIN_PLAIN;
+    *out = (struct gw_grant){
+        .device = row->device,
+        .product = row->product,
+        .org = row->org,
+        .generation = row->generation,
+        .product_flags = product.flags,
+        .quota_class = row->quota_class,
+    };
+    return GW_LOGIN_GRANTED;
+}
+
+enum gw_login gw_index_login(struct gw_index_reader *reader, const uint8_t token[GW_TOKEN_BYTES],
+                             bool over_tls, uint64_t now_s, struct gw_grant *out)
+{
+    static const uint8_t no_token[GW_TOKEN_BYTES];
+    uint8_t verifier[GW_VERIFIER_BYTES];
+    struct gw_token_row row;
+    struct gw_grant grant;
+    enum gw_login answer;
+    uint64_t key;
+    int err;
+
+    if (turn(reader) != 0)
+        return GW_LOGIN_UNAVAILABLE;
+    key = gw_store_key(token != NULL ? token : no_token, reader->meta.hash_seed);
+    gw_store_verifier(&reader->index->store, token != NULL ? token : no_token, verifier);
+    err = gw_tokens_find_verifier(reader->tokens, key, verifier, &row);
+    if (err != 0) {
+        /* The first product and organisation exist wherever a token does. */
+        row = (struct gw_token_row){.device = 1, .product = 1, .org = 1};
+        if (gw_equal_secret(row.verifier, verifier, sizeof verifier))
+            err = -EBADMSG; /* the dummy can match nobody's token, or we are in deep trouble */
+    }
+    gw_wipe(verifier, sizeof verifier);
+    answer = decide(reader, &row, over_tls, now_s, &grant);
+    if (reader->authority.level == GW_AUTHORITY_NONE || (err != 0 && err != -ENOENT))
+        return GW_LOGIN_UNAVAILABLE;
+    if (err == -ENOENT || token == NULL) /* I1 */
+        return reader->authority.level == GW_AUTHORITY_FULL ? GW_LOGIN_UNKNOWN
+                                                            : GW_LOGIN_UNAVAILABLE;
+    if (answer == GW_LOGIN_GRANTED)
+        *out = grant;
+    return answer;
+}
+
+enum gw_login gw_index_recheck(struct gw_index_reader *reader, uint32_t device, uint32_t generation,
+                               bool over_tls, uint64_t now_s, struct gw_grant *out)
+{
+    struct gw_device_row held;
+    struct gw_token_row row;
+
+    if (turn(reader) != 0 || reader->authority.level == GW_AUTHORITY_NONE)
+        return GW_LOGIN_UNAVAILABLE;
+    /* A device's row is never deleted: without one we know nothing, least of all a revocation. */
+    if (gw_view_device(&reader->view, device, &held) != 0)
+        return GW_LOGIN_UNAVAILABLE;
+    if (!held.has_token || generation < held.token_generation)
+        return GW_LOGIN_UNKNOWN;
+    if (generation > held.generation ||
+        gw_tokens_find_device(reader->tokens, held.token_key, device, &row) != 0)
+        return GW_LOGIN_UNAVAILABLE;
+    return decide(reader, &row, over_tls, now_s, out);
+}
+
+bool gw_index_product_is(struct gw_index_reader *reader, uint32_t number, struct gw_bytes id)
+{
+    /* Length and padded text side by side: one comparison, whatever the lengths. */
+    uint8_t ours[1 + GW_PRODUCT_ID_BYTES_MAX] = {0}, theirs[1 + GW_PRODUCT_ID_BYTES_MAX] = {0};
+    struct gw_product_row product;
+
+    if (turn(reader) != 0 || gw_view_product(&reader->view, number, &product) != 0 ||
+        id.size > GW_PRODUCT_ID_BYTES_MAX)
+        return false;
+    ours[0] = product.id_bytes;
+    memcpy(ours + 1, product.id, product.id_bytes);
+    theirs[0] = (uint8_t)id.size;
+    if (id.size != 0)
+        memcpy(theirs + 1, id.data, id.size);
+    return gw_equal_secret(ours, theirs, sizeof ours);
+}
+
+int gw_index_change_newest(struct gw_index_reader *reader, uint64_t *out)
+{
+    const int err = turn(reader);
+
+    if (err == 0)
+        *out = reader->meta.change_next - 1;
+    return err;
+}
+
+int gw_index_changes(struct gw_index_reader *reader, uint64_t after, struct gw_index_change *out,
+                     size_t capacity, size_t *count)
+{
+    uint64_t sequence = after + 1;
+    MDB_cursor *cursor;
+    MDB_val key = gw_val_of(&sequence, sizeof sequence), value;
+    int err = turn(reader);
+
+    *count = 0;
+    if (err != 0)
+        return err;
+    if (after + 1 < reader->meta.change_first || after >= reader->meta.change_next)
+        return -ERANGE;
+    if (after + 1 == reader->meta.change_next)
+        return 0;
+    err = mdb_cursor_open(reader->view.txn, reader->index->store.tables[GW_TABLE_CHANGES], &cursor);
+    if (err != 0)
+        return gw_store_error(err);
+    for (err = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY); err == 0 && *count < capacity;
+         err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        struct gw_change_row row;
+
+        sequence = after + 1 + *count;
+        if (key.mv_size != sizeof sequence ||
+            memcmp(key.mv_data, &sequence, sizeof sequence) != 0 ||
+            !gw_change_row_unpack(sequence, gw_bytes_of_val(value), &row)) {
+            err = MDB_CORRUPTED;
+            break;
+        }
+        out[(*count)++] = (struct gw_index_change){
+            .sequence = sequence,
+            .at_us = row.at_us,
+            .kind = (enum gw_index_change_kind)row.kind,
+            .device = row.device,
+            .product = row.product,
+            .org = row.org,
+            .generation = row.generation,
+            .count = row.count,
+        };
+    }
+    mdb_cursor_close(cursor);
+    /* The head row promised a change after `after`: none at all is damage. */
+    if (err == MDB_NOTFOUND)
+        err = *count == 0 ? MDB_CORRUPTED : 0;
+    return gw_store_error(err);
+}
+
+bool gw_index_replaced(struct gw_index *index)
+{
+    if (!atomic_load(&index->replaced) && !gw_store_is_current(&index->store)) {
+        atomic_store(&index->replaced, true);
+        atomic_fetch_add_explicit(&index->epoch, 1, memory_order_release);
+    }
+    return atomic_load(&index->replaced);
+}
+
+void gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES],
+                        char out[9])
+{
+    uint8_t mac[GW_SHA256_BYTES];
+
+    gw_hmac_sha256(gw_bytes_of(index->store.tag_key, sizeof index->store.tag_key),
+                   gw_bytes_of(token, GW_TOKEN_BYTES), mac);
+    for (size_t i = 0; i < 4; i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", mac[i]);
+    gw_wipe(mac, sizeof mac);
+}
+
+int gw_index_stat(struct gw_index_reader *reader, struct gw_index_stat *out)
+{
+    const int err = turn(reader);
+
+    if (err != 0)
+        return err;
+    *out = (struct gw_index_stat){
+        .generation = reader->meta.generation,
+        .tokens = reader->meta.tokens,
+        .products = reader->meta.products,
+        .devices = reader->meta.devices,
+        .orgs = reader->meta.orgs,
+        .complete = reader->meta.complete,
+        .authoritative = reader->authority.level == GW_AUTHORITY_FULL,
+        .why_not = reader->authority.why_not,
+    };
+    return 0;
+}
+
+int gw_index_high_water_save(struct gw_index_reader *reader)
+{
+    struct gw_index *index = reader->index;
+    struct gw_high_water mark = {.known = true};
+    int err = turn(reader);
+
+    if (err != 0 || index->high_water[0] == '\0')
+        return err;
+    if (reader->authority.level != GW_AUTHORITY_FULL)
+        return -ESTALE;
+    memcpy(mark.lineage, reader->meta.lineage, sizeof mark.lineage);
+    mark.generation = reader->meta.generation;
+    mark.tokens = reader->meta.tokens;
+    gw_index_reader_pause(reader); /* an fsync is a wait */
+    if (index->mark.known && index->mark.generation == mark.generation &&
+        memcmp(index->mark.lineage, mark.lineage, sizeof mark.lineage) == 0)
+        return 0; /* only this thread writes the mark, so it may read it without the lock */
+    err = gw_high_water_store(index->high_water, &mark);
+    if (err != 0)
+        return err;
+    gw_assert(pthread_mutex_lock(&index->lock) == 0);
+    index->mark = mark;
+    gw_assert(pthread_mutex_unlock(&index->lock) == 0);
+    atomic_fetch_add_explicit(&index->epoch, 1, memory_order_release);
+    return 0;
+}
+
+const struct gw_index_view *gw_index_reader_view(struct gw_index_reader *reader)
+{
+    return turn(reader) == 0 ? &reader->view : NULL;
+}
