@@ -379,7 +379,11 @@ void gw_shard_end(struct gw_shard *sh)
     if (sh->open_count > 0)
         gw_log(GW_LOG_WARN, "shard_ended_early", GW_U64("shard", sh->options.number),
                GW_U64("sessions", sh->open_count));
-    (void)gw_ring_wait(sh->ring, 0); /* a wake promised to a peer leaves with it */
+    int err = gw_ring_wait(sh->ring, 0); /* a wake promised to a peer leaves with it */
+
+    if (err != 0)
+        gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
+               GW_TEXT("error", strerror(-err)));
     for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++)
         if (gw_slab_is_taken(&sh->sessions, slot))
             gw_tls_close(session_at(sh, slot)->tls);

@@ -1,0 +1,499 @@
+/*
+ * The process: shards, the uplink and the control thread, which is this one.
+ *
+ * Order of the start: everything that can be refused comes before anything that changes something;
+ * the log is opened last, because opening it starts a new life of it. Listening begins when every
+ * shard has its ring. Order of the stop: the shards first (they flush their lanes), then the
+ * uplink (it drains them), then what both used.
+ *
+ * Signals are blocked in every thread and read from a descriptor here: no handler runs anywhere.
+ */
+#include "gateway_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <gw/app/notify.h>
+#include <gw/base/assert.h>
+#include <gw/base/log.h>
+
+enum {
+    BEAT_MS = 1000, /* every shard is woken so often, and must have turned since        */
+    HIGH_WATER_EVERY_S = 60,
+    LOCK_WAIT_MS = 3000, /* for a killed predecessor to be gone from the log                 */
+};
+
+/* ---- certificates ---- */
+
+bool gateway_has_tls(const struct gw_config *config)
+{
+    for (uint32_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].tls)
+            return true;
+    return false;
+}
+
+int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, char *why)
+{
+    struct gw_tls_options options = {
+        .profile = config->tls_profile,
+        .rsa_chain = config->tls_rsa_chain,
+        .rsa_key = config->tls_rsa_key,
+        .ec_chain = config->tls_ec_chain,
+        .ec_key = config->tls_ec_key,
+        .session_tickets = config->tls_tickets,
+    };
+
+    return gw_tls_context_create(&options, out, why, WHY_BYTES) == 0 ? EXIT_OK : EXIT_CONFIG;
+}
+
+static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
+{
+    if (leaf->present)
+        gw_log(GW_LOG_INFO, "certificate", GW_TEXT("kind", kind), GW_TEXT("serial", leaf->serial),
+               GW_TEXT("subject", leaf->subject), GW_U64("not_after", leaf->not_after_s));
+}
+
+/* New contexts for every shard, or none: a bad pair of files leaves the old ones in place. */
+static void reload_certificates(struct gateway *g)
+{
+    struct gw_tls_context *contexts[GW_SHARDS_MAX];
+    uint32_t made = 0;
+    char why[WHY_BYTES];
+
+    if (!gateway_has_tls(g->config)) {
+        gw_log(GW_LOG_INFO, "reloaded", GW_TEXT("what", "nothing: no TLS listener"));
+        return;
+    }
+    (void)gw_notify_reloading();
+    while (made < g->plan.shards && gateway_tls_create(g->config, &contexts[made], why) == EXIT_OK)
+        made++;
+    if (made < g->plan.shards) {
+        gw_log(GW_LOG_ERROR, "reload_refused", GW_TEXT("what", "certificates"),
+               GW_TEXT("error", why), GW_TEXT("kept", "the certificates in use"));
+        while (made > 0)
+            gw_tls_context_destroy(contexts[--made]);
+    } else {
+        gw_tls_context_leaves(contexts[0], &g->rsa_leaf, &g->ec_leaf);
+        for (uint32_t i = 0; i < made; i++)
+            gw_shard_tls_set(g->shards[i], contexts[i]);
+        log_leaf("rsa", &g->rsa_leaf);
+        log_leaf("ec", &g->ec_leaf);
+        gw_log(GW_LOG_INFO, "reloaded", GW_TEXT("what", "certificates"),
+               GW_TEXT("not_reloaded", "parameters: they need a restart"));
+    }
+    (void)gw_notify_ready();
+}
+
+/* ---- shard threads ---- */
+
+static void *shard_main(void *argument)
+{
+    struct shard_thread *t = argument;
+    struct gateway *g = t->gateway;
+
+    t->err = gw_shard_begin(t->shard, t->why, sizeof t->why);
+    sem_post(&g->begun);
+    while (sem_wait(&g->go) != 0 && errno == EINTR)
+        ;
+    if (t->err != 0)
+        return NULL;
+    gw_shard_listen(t->shard);
+    while (gw_shard_turn(t->shard, UINT64_MAX))
+        ;
+    gw_shard_end(t->shard);
+    atomic_store(&t->failed, true); /* the control thread asks only while it does not stop us */
+    return NULL;
+}
+
+static void wake_shard(void *context, uint32_t lane)
+{
+    struct gateway *g = context;
+
+    gw_shard_wake(g->shards[lane]);
+}
+
+static int create_shards(struct gateway *g, char *why)
+{
+    g->threads = calloc(g->plan.shards, sizeof *g->threads);
+    g->shards = calloc(g->plan.shards, sizeof(struct gw_shard *));
+    g->penalties = calloc(1, sizeof *g->penalties);
+    if (g->threads == NULL || g->shards == NULL || g->penalties == NULL) {
+        (void)snprintf(why, WHY_BYTES, "out of memory for %u shards", g->plan.shards);
+        return EXIT_SYSTEM;
+    }
+    for (uint32_t i = 0; i < g->plan.shards; i++) {
+        struct gw_shard_options options = plan_shard(g->config, &g->plan, i);
+        uint32_t listeners = 0;
+        int err;
+
+        options.epoch = gw_journal_writer_epoch(g->writer);
+        options.index = g->index;
+        options.lane = gw_uplink_lane(g->uplink, i);
+        options.penalties = g->penalties;
+        for (uint32_t l = 0; l < g->listeners.count; l++)
+            if (g->listeners.rows[l].fds != NULL)
+                options.listeners[listeners++] = (struct gw_shard_listener){
+                    .fd = g->listeners.rows[l].fds[i], .tls = g->listeners.rows[l].tls};
+        options.listener_count = listeners;
+        if (gateway_has_tls(g->config) &&
+            (err = gateway_tls_create(g->config, &options.tls, why)) != EXIT_OK)
+            return err;
+        if (i == 0 && options.tls != NULL)
+            gw_tls_context_leaves(options.tls, &g->rsa_leaf, &g->ec_leaf);
+        if ((err = gw_shard_create(&options, &g->shards[i])) != 0) {
+            gw_tls_context_destroy(options.tls);
+            (void)snprintf(why, WHY_BYTES, "shard %u: %s", i, strerror(-err));
+            return EXIT_SYSTEM;
+        }
+        gw_shard_peers_set(g->shards[i], g->shards);
+        g->threads[i].gateway = g;
+        g->threads[i].shard = g->shards[i];
+    }
+    return EXIT_OK;
+}
+
+static void join_shards(struct gateway *g)
+{
+    for (uint32_t i = 0; g->threads != NULL && i < g->plan.shards; i++)
+        if (g->threads[i].started)
+            (void)pthread_join(g->threads[i].thread, NULL);
+}
+
+/* All of them have their rings, or none goes on. */
+static int start_shards(struct gateway *g, char *why)
+{
+    uint32_t started = 0;
+    int code = EXIT_OK;
+
+    for (; started < g->plan.shards; started++) {
+        struct shard_thread *t = &g->threads[started];
+        int err = pthread_create(&t->thread, NULL, shard_main, t);
+
+        if (err != 0) {
+            (void)snprintf(why, WHY_BYTES, "thread of shard %u: %s", started, strerror(err));
+            code = EXIT_SYSTEM;
+            break;
+        }
+        t->started = true;
+    }
+    for (uint32_t i = 0; i < started; i++)
+        while (sem_wait(&g->begun) != 0 && errno == EINTR)
+            ;
+    for (uint32_t i = 0; i < started && code == EXIT_OK; i++) {
+        if (g->threads[i].err == 0)
+            continue;
+        (void)snprintf(why, WHY_BYTES, "%s", g->threads[i].why);
+        code = g->threads[i].err == -EMFILE ? EXIT_CONFIG : EXIT_UNAVAILABLE;
+    }
+    if (code != EXIT_OK)
+        for (uint32_t i = 0; i < started; i++)
+            if (g->threads[i].err == 0)
+                gw_shard_stop(g->shards[i]);
+    for (uint32_t i = 0; i < started; i++)
+        sem_post(&g->go);
+    return code;
+}
+
+/* ---- start ---- */
+
+static int open_index(struct gateway *g, char *why)
+{
+    struct gw_index_options options = {
+        .path = g->config->index_path,
+        .pepper = g->config->index_pepper,
+        .high_water = g->config->index_high_water,
+    };
+    const char *reason = "";
+    struct gw_index_stat stat;
+    int err = gw_index_open(&options, &g->index, &reason);
+
+    if (err != 0) {
+        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s", options.path, reason,
+                       err == -ENOENT ? "; make one with: tollgatectl index init" : "");
+        return err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
+    }
+    if ((err = gw_index_reader_open(g->index, &g->reader)) != 0 ||
+        (err = gw_index_stat(g->reader, &stat)) != 0) {
+        (void)snprintf(why, WHY_BYTES, "token index %s: %s", options.path, strerror(-err));
+        return EXIT_UNAVAILABLE;
+    }
+    gw_index_reader_pause(g->reader);
+    gw_log(stat.authoritative ? GW_LOG_INFO : GW_LOG_ERROR, "index", GW_U64("tokens", stat.tokens),
+           GW_U64("products", stat.products), GW_U64("generation", stat.generation),
+           GW_U64("authoritative", stat.authoritative),
+           GW_TEXT("why_not", stat.authoritative ? "" : stat.why_not));
+    return EXIT_OK;
+}
+
+static int open_journal(struct gateway *g, char *why)
+{
+    struct gw_journal_options options = {
+        .path = g->config->journal_path,
+        .segment_bytes = g->config->journal_segment_bytes,
+        .bytes_max = g->config->journal_bytes_max,
+        .keep_s = g->config->journal_keep_hours * UINT64_C(3600),
+        .lock_wait_ms = LOCK_WAIT_MS,
+    };
+    struct gw_uplink_options uplink = {
+        .lane_count = g->plan.shards,
+        .batches_per_lane = g->config->journal_batches_per_lane,
+        .wake = wake_shard,
+        .wake_context = g,
+    };
+    int err = gw_journal_writer_open(&options, &g->writer, &g->recovery, why, WHY_BYTES);
+
+    if (err != 0)
+        return err == -EWOULDBLOCK ? EXIT_BUSY : err == -EACCES ? EXIT_PERMISSION : EXIT_SYSTEM;
+    bool loss = g->recovery.damaged_ranges > 0 || g->recovery.batches_lost > 0;
+
+    gw_log(loss ? GW_LOG_ERROR : GW_LOG_INFO, "journal", GW_TEXT("path", options.path),
+           GW_U64("epoch", g->recovery.epoch), GW_U64("bytes", g->recovery.journal_bytes),
+           GW_U64("clean", g->recovery.clean), GW_U64("tail_bytes", g->recovery.tail_bytes),
+           GW_U64("damaged_bytes", g->recovery.damaged_bytes),
+           GW_U64("batches_lost", g->recovery.batches_lost));
+    uplink.writer = g->writer;
+    if ((err = gw_uplink_create(&uplink, &g->uplink)) != 0) {
+        (void)snprintf(why, WHY_BYTES, "uplink: %s", strerror(-err));
+        return EXIT_SYSTEM;
+    }
+    return EXIT_OK;
+}
+
+static int open_admin(struct gateway *g, char *why)
+{
+    struct gw_admin_options options = {
+        .allow_remote = g->config->admin_allow_remote,
+        .routes = gateway_routes,
+        .route_count = gateway_route_count,
+        .context = g,
+    };
+    struct gw_address bound;
+    const char *reason;
+    char text[GW_ADDRESS_TEXT_BYTES];
+    int err;
+
+    if (g->config->admin_listen == NULL)
+        return EXIT_OK;
+    if (!gw_address_parse(g->config->admin_listen, &options.address, &reason)) {
+        (void)snprintf(why, WHY_BYTES, "admin.listen: %s", reason);
+        return EXIT_CONFIG;
+    }
+    if ((err = gw_admin_create(&options, &g->admin, why)) != 0)
+        return err == -EADDRINUSE ? EXIT_BUSY : EXIT_CONFIG;
+    gw_admin_address(g->admin, &bound);
+    gw_address_format(&bound, text);
+    gw_log(GW_LOG_INFO, "admin", GW_TEXT("address", text));
+    return EXIT_OK;
+}
+
+static int block_signals(struct gateway *g, char *why)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
+        (g->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) {
+        (void)snprintf(why, WHY_BYTES, "signals: %s", strerror(errno));
+        return EXIT_SYSTEM;
+    }
+    return EXIT_OK;
+}
+
+static int start(struct gateway *g, char *why)
+{
+    int code;
+
+    if ((code = plan_make(g->config, &g->plan, why)) != EXIT_OK ||
+        (code = block_signals(g, why)) != EXIT_OK)
+        return code;
+    plan_log(&g->plan);
+    if ((code = open_index(g, why)) != EXIT_OK ||
+        (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
+        (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
+        (code = create_shards(g, why)) != EXIT_OK)
+        return code;
+    int err = gw_uplink_start(g->uplink);
+
+    if (err != 0) {
+        (void)snprintf(why, WHY_BYTES, "uplink thread: %s", strerror(-err));
+        return EXIT_SYSTEM;
+    }
+    return start_shards(g, why);
+}
+
+static void announce(struct gateway *g)
+{
+    log_leaf("rsa", &g->rsa_leaf);
+    log_leaf("ec", &g->ec_leaf);
+    for (uint32_t i = 0; i < g->listeners.count; i++) {
+        char text[GW_ADDRESS_TEXT_BYTES];
+
+        if (g->listeners.rows[i].fds == NULL)
+            continue;
+        gw_address_format(&g->listeners.rows[i].address, text);
+        gw_log(GW_LOG_INFO, "listening", GW_TEXT("address", text),
+               GW_U64("tls", g->listeners.rows[i].tls));
+    }
+    gw_log(GW_LOG_INFO, "ready", GW_U64("shards", g->plan.shards), GW_I64("pid", getpid()));
+    (void)gw_notify_ready();
+}
+
+/* ---- control loop ---- */
+
+/* A shard that sleeps is woken, so that one that does not turn is stuck. */
+static void beat(struct gateway *g)
+{
+    for (uint32_t i = 0; i < g->plan.shards; i++) {
+        struct shard_thread *t = &g->threads[i];
+        uint64_t turns = gw_counter_read(&gw_shard_metrics(t->shard)->turns);
+
+        t->beats_still = turns == t->turns_seen ? t->beats_still + 1 : 0;
+        t->turns_seen = turns;
+        gw_shard_wake(t->shard);
+    }
+}
+
+static bool shard_failed(const struct gateway *g)
+{
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        if (atomic_load(&g->threads[i].failed))
+            return true;
+    return false;
+}
+
+static void save_high_water(struct gateway *g)
+{
+    int err = gw_index_high_water_save(g->reader);
+
+    gw_index_reader_pause(g->reader);
+    if (err != 0)
+        gw_log(GW_LOG_WARN, "high_water_not_saved", GW_TEXT("error", strerror(-err)));
+}
+
+/* True when it is time to stop. */
+static bool read_signals(struct gateway *g)
+{
+    struct signalfd_siginfo info;
+    bool stop = false;
+
+    while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload_certificates(g);
+        } else {
+            gw_log(GW_LOG_INFO, "stopping",
+                   GW_TEXT("signal", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT"));
+            stop = true;
+        }
+    }
+    return stop;
+}
+
+static int control(struct gateway *g)
+{
+    struct gw_instant next_beat = gw_clock_now();
+    struct gw_instant next_save = gw_clock_now();
+
+    for (;;) {
+        struct pollfd fds[1 + GW_ADMIN_FDS_MAX] = {{.fd = g->signal_fd, .events = POLLIN}};
+        struct gw_instant now = gw_clock_now();
+        size_t admin_fds = g->admin == NULL ? 0 : gw_admin_fds(g->admin, now, fds + 1);
+
+        (void)poll(fds, (nfds_t)(1 + admin_fds), BEAT_MS);
+        now = gw_clock_now();
+        if (read_signals(g))
+            return EXIT_OK;
+        if (g->admin != NULL)
+            gw_admin_step(g->admin, now, fds + 1, admin_fds);
+        if (shard_failed(g)) {
+            gw_log(GW_LOG_ERROR, "stopping", GW_TEXT("error", "a shard failed"));
+            return EXIT_INTERNAL;
+        }
+        if (now.ns >= next_beat.ns) {
+            beat(g);
+            next_beat = gw_instant_after(now, BEAT_MS * GW_NS_PER_MS);
+        }
+        if (now.ns >= next_save.ns) {
+            save_high_water(g);
+            next_save = gw_instant_after(now, HIGH_WATER_EVERY_S * GW_NS_PER_S);
+        }
+    }
+}
+
+/* ---- stop ---- */
+
+static uint64_t sum(const struct gateway *g, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        total += gw_counter_read(
+            (const struct gw_counter *)((const char *)gw_shard_metrics(g->shards[i]) + offset));
+    return total;
+}
+
+static void stop_shards(struct gateway *g)
+{
+    g->draining = true;
+    (void)gw_notify_stopping();
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        gw_shard_stop(g->shards[i]);
+    join_shards(g);
+}
+
+static void release(struct gateway *g)
+{
+    gw_uplink_stop(g->uplink);
+    for (uint32_t i = 0; g->shards != NULL && i < g->plan.shards; i++)
+        gw_shard_destroy(g->shards[i]);
+    gw_uplink_destroy(g->uplink);
+    gw_admin_destroy(g->admin);
+    listeners_close(&g->listeners);
+    if (g->reader != NULL)
+        gw_index_reader_close(g->reader);
+    gw_index_close(g->index);
+    free(g->threads);
+    free(g->shards);
+    free(g->penalties);
+    if (g->signal_fd >= 0)
+        (void)close(g->signal_fd);
+    sem_destroy(&g->begun);
+    sem_destroy(&g->go);
+}
+
+int gateway_run(const struct gw_config *config)
+{
+    struct gateway g = {.config = config, .signal_fd = -1, .started = gw_clock_now()};
+    char why[WHY_BYTES] = "";
+    int code;
+
+    sem_init(&g.begun, 0, 0);
+    sem_init(&g.go, 0, 0);
+    code = start(&g, why);
+    if (code == EXIT_OK) {
+        announce(&g);
+        code = control(&g);
+        stop_shards(&g);
+        save_high_water(&g);
+    } else {
+        gw_log(GW_LOG_ERROR, "start_failed", GW_TEXT("error", why), GW_I64("exit", code));
+        join_shards(&g);
+    }
+    uint64_t updates = g.shards == NULL || code != EXIT_OK
+                           ? 0
+                           : sum(&g, offsetof(struct gw_shard_metrics, updates));
+
+    release(&g);
+    if (code == EXIT_OK)
+        gw_log(GW_LOG_INFO, "stopped", GW_U64("updates", updates));
+    return code;
+}

@@ -1,0 +1,121 @@
+/*
+ * The process as a whole: what main.c starts, watches and stops.
+ *
+ *   main.c      the command line
+ *   plan.c      parameters to shards, bytes and descriptors; refuses what cannot be held
+ *   listen.c    listening sockets, one per shard and address
+ *   gateway.c   threads: start, control loop, reload, stop
+ *   pages.c     /metrics, /livez, /readyz
+ */
+#ifndef GW_APP_GATEWAY_INTERNAL_H
+#define GW_APP_GATEWAY_INTERNAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include <gw/app/admin.h>
+#include <gw/app/config.h>
+#include <gw/journal/writer.h>
+#include <gw/shard/shard.h>
+#include <gw/uplink/uplink.h>
+
+enum { WHY_BYTES = 512 };
+
+/* Exit codes, after sysexits.h. */
+enum {
+    EXIT_OK = 0,
+    EXIT_USAGE = 2,
+    EXIT_UNAVAILABLE = 69, /* the kernel lacks something, or the index is missing */
+    EXIT_INTERNAL = 70,
+    EXIT_SYSTEM = 71,
+    EXIT_BUSY = 75, /* another gateway holds the log: trying again later may help */
+    EXIT_PERMISSION = 77,
+    EXIT_CONFIG = 78,
+};
+
+/* ---- plan.c ---- */
+
+struct plan {
+    uint32_t shards;
+    uint64_t sessions;
+    uint32_t session_bytes;   /* in our own arrays, without TLS and the kernel's socket         */
+    uint64_t shard_bytes;     /* one shard's pools                                              */
+    uint64_t lane_bytes;      /* one shard's batches                                            */
+    uint64_t descriptors_max; /* RLIMIT_NOFILE, which also bounds each ring's table             */
+};
+
+/* 0, or an exit code with `why` naming the limit that is in the way. */
+int plan_make(const struct gw_config *config, struct plan *out, char *why);
+void plan_log(const struct plan *plan);
+struct gw_ring_options plan_ring(const struct gw_config *config);
+struct gw_shard_options plan_shard(const struct gw_config *config, const struct plan *plan,
+                                   uint32_t number);
+
+/* ---- listen.c ---- */
+
+struct listener {
+    struct gw_address address; /* with the port that was bound */
+    bool tls;
+    int *fds; /* one per shard */
+};
+
+struct listeners {
+    uint32_t count, shards;
+    struct listener rows[GW_CONFIG_LISTENERS_MAX];
+};
+
+/* 0, or an exit code with `why` naming address and port. On failure nothing stays open. */
+int listeners_open(const struct gw_config *config, uint32_t shards, struct listeners *out,
+                   char *why);
+void listeners_close(struct listeners *listeners);
+
+/* ---- gateway.c ---- */
+
+struct gateway;
+
+struct shard_thread {
+    struct gateway *gateway;
+    struct gw_shard *shard;
+    pthread_t thread;
+    bool started;
+    int err; /* of gw_shard_begin */
+    char why[WHY_BYTES];
+    _Atomic bool failed;  /* its loop ended by itself */
+    uint64_t turns_seen;  /* at the last beat          */
+    uint32_t beats_still; /* beats in a row in which it did not turn */
+};
+
+struct gateway {
+    const struct gw_config *config;
+    struct plan plan;
+    struct listeners listeners;
+    struct gw_index *index;
+    struct gw_index_reader *reader; /* of the control thread */
+    struct gw_journal_writer *writer;
+    struct gw_journal_recovery recovery;
+    struct gw_uplink *uplink;
+    struct gw_penalty_table *penalties;
+    struct shard_thread *threads;
+    struct gw_shard **shards;
+    struct gw_admin *admin;
+    struct gw_tls_leaf rsa_leaf, ec_leaf;
+    sem_t begun, go;
+    int signal_fd;
+    bool draining;
+    struct gw_instant started;
+};
+
+/* Runs until a signal ends it; returns an exit code. */
+int gateway_run(const struct gw_config *config);
+
+/* Certificates for one shard. 0, or an exit code with `why`. */
+int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, char *why);
+bool gateway_has_tls(const struct gw_config *config);
+
+/* ---- pages.c ---- */
+
+extern const struct gw_admin_route gateway_routes[];
+extern const size_t gateway_route_count;
+
+#endif
