@@ -69,6 +69,7 @@ int gw_catalog_product(const struct gw_index_view *view, uint32_t number,
     out->quota_class = row.quota_class;
     out->created_s = row.created_s;
     memcpy(out->id, row.id, row.id_bytes);
+    memcpy(out->name, row.name, row.name_bytes);
     return 0;
 }
 

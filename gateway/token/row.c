@@ -16,7 +16,9 @@ enum table { META = 1, TOKENS, ORGS, PRODUCTS, DEVICES, CHANGES };
 enum { ROW_VERSION = 1, CHECK_BYTES = 8 };
 
 static_assert(GW_DEVICE_ROW_BYTES + GW_DEVICE_NAME_BYTES_MAX <= GW_ROW_BYTES_MAX, "fits a row");
-static_assert(GW_PRODUCT_ROW_BYTES + GW_PRODUCT_ID_BYTES_MAX <= GW_ROW_BYTES_MAX, "fits a row");
+static_assert(GW_PRODUCT_ROW_BYTES + GW_PRODUCT_ID_BYTES_MAX + GW_DEVICE_NAME_BYTES_MAX <=
+                  GW_ROW_BYTES_MAX,
+              "fits a row");
 static_assert(GW_ORG_ROW_BYTES + GW_DEVICE_NAME_BYTES_MAX <= GW_ROW_BYTES_MAX, "fits a row");
 static_assert(GW_ROW_BYTES_MAX <= 511, "LMDB's bound for a value that may have duplicates");
 
@@ -171,7 +173,7 @@ bool gw_org_row_unpack(uint32_t number, struct gw_bytes in, struct gw_org_row *o
 size_t gw_product_row_pack(uint32_t number, const struct gw_product_row *row,
                            uint8_t out[GW_ROW_BYTES_MAX])
 {
-    const size_t size = (size_t)GW_PRODUCT_ROW_BYTES + row->id_bytes;
+    const size_t size = (size_t)GW_PRODUCT_ROW_BYTES + row->id_bytes + row->name_bytes;
 
     memset(out, 0, GW_PRODUCT_ROW_BYTES);
     out[0] = ROW_VERSION;
@@ -180,8 +182,10 @@ size_t gw_product_row_pack(uint32_t number, const struct gw_product_row *row,
     out[3] = row->quota_class;
     gw_store_le32(out + 4, row->org);
     out[8] = row->id_bytes;
+    out[9] = row->name_bytes;
     gw_store_le64(out + 16, row->created_s);
     memcpy(out + GW_PRODUCT_ROW_BYTES, row->id, row->id_bytes);
+    memcpy(out + GW_PRODUCT_ROW_BYTES + row->id_bytes, row->name, row->name_bytes);
     seal(PRODUCTS, number, out, size, 24);
     return size;
 }
@@ -190,9 +194,11 @@ bool gw_product_row_unpack(uint32_t number, struct gw_bytes in, struct gw_produc
 {
     const uint8_t *p = in.data;
 
-    if (in.size < GW_PRODUCT_ROW_BYTES || in.size > GW_PRODUCT_ROW_BYTES + sizeof out->id ||
+    if (in.size < GW_PRODUCT_ROW_BYTES ||
+        in.size > GW_PRODUCT_ROW_BYTES + sizeof out->id + sizeof out->name ||
         !is_sealed(PRODUCTS, number, in, 24) || p[0] != ROW_VERSION || p[1] > 1 ||
-        in.size != (size_t)GW_PRODUCT_ROW_BYTES + p[8])
+        p[8] > sizeof out->id || p[9] > sizeof out->name ||
+        in.size != (size_t)GW_PRODUCT_ROW_BYTES + p[8] + p[9])
         return false;
     *out = (struct gw_product_row){
         .closed = p[1] != 0,
@@ -201,8 +207,10 @@ bool gw_product_row_unpack(uint32_t number, struct gw_bytes in, struct gw_produc
         .org = gw_load_le32(p + 4),
         .created_s = gw_load_le64(p + 16),
         .id_bytes = p[8],
+        .name_bytes = p[9],
     };
     memcpy(out->id, p + GW_PRODUCT_ROW_BYTES, out->id_bytes);
+    memcpy(out->name, p + GW_PRODUCT_ROW_BYTES + out->id_bytes, out->name_bytes);
     return (out->flags & ~(GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED)) == 0;
 }
 

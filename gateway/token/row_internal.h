@@ -9,7 +9,7 @@
  *                   (host order)              where hashes collide (DUPFIXED); verifier first
  *     orgs          number, 32 bits           struct gw_org_row, 24 bytes and the name
  *     org_names     name                      number, 4 bytes
- *     products      number, 32 bits           struct gw_product_row, 32 bytes and the id
+ *     products      number, 32 bits           struct gw_product_row, 32 bytes, the id and the name
  *     product_ids   id                        number, 4 bytes
  *     devices       number, 32 bits           struct gw_device_row, 48 bytes and the name
  *     changes       sequence, 64 bits         struct gw_change_row, 40 bytes
@@ -83,8 +83,9 @@ struct gw_product_row {
     uint8_t quota_class;
     uint32_t org;
     uint64_t created_s;
-    uint8_t id_bytes;
+    uint8_t id_bytes, name_bytes;
     char id[GW_PRODUCT_ID_BYTES_MAX];
+    char name[GW_DEVICE_NAME_BYTES_MAX];
 };
 
 struct gw_device_row {

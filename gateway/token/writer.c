@@ -280,33 +280,36 @@ int gw_index_org_set_closed(struct gw_index_writer *writer, uint32_t number, boo
                           (struct gw_change_row){.org = number});
 }
 
-int gw_index_product_add(struct gw_index_writer *writer, uint32_t org, struct gw_bytes id,
-                         uint8_t flags, uint8_t quota_class, uint32_t *number)
+int gw_index_product_add(struct gw_index_writer *writer, const struct gw_product_spec *spec,
+                         uint32_t *number)
 {
-    struct gw_product_row row = {.flags = flags,
-                                 .quota_class = quota_class,
-                                 .org = org,
+    struct gw_product_row row = {.flags = spec->flags,
+                                 .quota_class = spec->quota_class,
+                                 .org = spec->org,
                                  .created_s = writer->now_us / 1000000,
-                                 .id_bytes = (uint8_t)id.size};
+                                 .id_bytes = (uint8_t)spec->id.size,
+                                 .name_bytes = (uint8_t)spec->name.size};
     struct gw_org_row owner;
     int err;
 
-    gw_assert((flags & ~(GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED)) == 0);
-    if (!is_product_id(id))
+    gw_assert((spec->flags & ~(GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED)) == 0);
+    if (!is_product_id(spec->id) || !is_name(spec->name))
         return -EINVAL;
-    if ((err = looked_up(writer, gw_view_org(&writer->view, org, &owner))) != 0 ||
-        (err = check_free(writer, GW_TABLE_PRODUCT_IDS, id)) != 0)
+    if ((err = looked_up(writer, gw_view_org(&writer->view, spec->org, &owner))) != 0 ||
+        (err = check_free(writer, GW_TABLE_PRODUCT_IDS, spec->id)) != 0)
         return err;
-    memcpy(row.id, id.data, id.size);
+    memcpy(row.id, spec->id.data, spec->id.size);
+    if (spec->name.size != 0)
+        memcpy(row.name, spec->name.data, spec->name.size);
     if (writer->meta.next_product == UINT32_MAX)
         return gw_writer_fail(writer, -EOVERFLOW);
     *number = writer->meta.next_product++;
     writer->meta.products++;
     if ((err = put_product(writer, *number, &row)) != 0 ||
-        (err = put_text_number(writer, GW_TABLE_PRODUCT_IDS, id, *number)) != 0)
+        (err = put_text_number(writer, GW_TABLE_PRODUCT_IDS, spec->id, *number)) != 0)
         return err;
     return gw_writer_note(writer, GW_INDEX_PRODUCT_ADDED,
-                          (struct gw_change_row){.product = *number, .org = org});
+                          (struct gw_change_row){.product = *number, .org = spec->org});
 }
 
 int gw_index_product_set_closed(struct gw_index_writer *writer, uint32_t number, bool closed)

@@ -29,6 +29,7 @@ struct gw_product_info {
     uint8_t quota_class;
     uint64_t created_s;
     char id[GW_PRODUCT_ID_BYTES_MAX + 1];
+    char name[GW_DEVICE_NAME_BYTES_MAX + 1];
 };
 
 struct gw_device_info {

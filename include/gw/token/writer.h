@@ -49,9 +49,16 @@ GW_MUST_USE int gw_index_org_add(struct gw_index_writer *writer, struct gw_bytes
 GW_MUST_USE int gw_index_org_set_closed(struct gw_index_writer *writer, uint32_t number,
                                         bool closed);
 
-GW_MUST_USE int gw_index_product_add(struct gw_index_writer *writer, uint32_t org,
-                                     struct gw_bytes id, uint8_t flags, uint8_t quota_class,
-                                     uint32_t *number);
+struct gw_product_spec {
+    uint32_t org;
+    struct gw_bytes id;   /* what a device's info frame calls it    */
+    struct gw_bytes name; /* for people; may be empty               */
+    uint8_t flags;        /* enum gw_product_flags                  */
+    uint8_t quota_class;  /* of its devices                         */
+};
+
+GW_MUST_USE int gw_index_product_add(struct gw_index_writer *writer,
+                                     const struct gw_product_spec *spec, uint32_t *number);
 GW_MUST_USE int gw_index_product_set_closed(struct gw_index_writer *writer, uint32_t number,
                                             bool closed);
 

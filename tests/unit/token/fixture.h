@@ -86,6 +86,17 @@ static inline uint32_t add_device(struct gw_index_writer *writer, uint32_t produ
     return number;
 }
 
+static inline uint32_t add_product(struct gw_index_writer *writer, uint32_t org, const char *id,
+                                   uint8_t flags, uint8_t quota_class)
+{
+    const struct gw_product_spec spec = {
+        .org = org, .id = text(id), .flags = flags, .quota_class = quota_class};
+    uint32_t number = 0;
+
+    assert_int_equal(gw_index_product_add(writer, &spec, &number), 0);
+    return number;
+}
+
 static inline int fixture_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -102,12 +113,8 @@ static inline int fixture_setup(void **state)
     assert_int_equal(gw_index_create(&options, &why), 0);
     writer = writer_begin(f);
     assert_int_equal(gw_index_org_add(writer, text("acme"), &f->org), 0);
-    assert_int_equal(gw_index_product_add(writer, f->org, text(SAMPLE_PRODUCT),
-                                          GW_PRODUCT_INFO_REQUIRED, 3, &f->product),
-                     0);
-    assert_int_equal(gw_index_product_add(writer, f->org, text("TMPLplain"),
-                                          GW_PRODUCT_PLAIN_ALLOWED, 0, &f->plain_product),
-                     0);
+    f->product = add_product(writer, f->org, SAMPLE_PRODUCT, GW_PRODUCT_INFO_REQUIRED, 3);
+    f->plain_product = add_product(writer, f->org, "TMPLplain", GW_PRODUCT_PLAIN_ALLOWED, 0);
     f->device = add_device(writer, f->product, sample_token());
     writer_commit(writer);
     *state = f;

@@ -61,7 +61,8 @@ static size_t make_samples(struct sample out[6])
     const struct gw_token_row token = {
         .verifier = {1, 2, 3}, .device = 8, .product = 2, .org = 1, .generation = 4};
     const struct gw_org_row org = {.closed = true, .name_bytes = 4, .name = "acme"};
-    const struct gw_product_row product = {.flags = 3, .org = 1, .id_bytes = 5, .id = "TMPL1"};
+    const struct gw_product_row product = {
+        .flags = 3, .org = 1, .id_bytes = 5, .name_bytes = 4, .id = "TMPL1", .name = "Lamp"};
     const struct gw_device_row device = {
         .has_token = true, .product = 2, .org = 1, .generation = 4, .token_key = 99};
     const struct gw_change_row change = {.kind = GW_INDEX_TOKEN_REVOKED, .device = 8};
