@@ -1,0 +1,262 @@
+/*
+ * The loop of a fleet: start what is due, publish what is due, run due timers, wait, serve what
+ * became ready. Every step takes a bounded amount, and none looks at devices that have nothing to
+ * do.
+ */
+#include "fleet.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+
+enum {
+    EVENTS = 256,
+    STARTS_PER_TURN = 64,
+    UPDATES_PER_TURN = 1024,
+    DRAINS_PER_TURN = 1024,
+    TIMERS_PER_TURN = 4096,
+    PAUSE_US_MIN = 200, /* at high rates updates go out in small groups, not one a wake-up */
+    PAUSE_MS_MAX = 50,  /* how late a change of phase may be noticed                       */
+};
+
+#define SWARM_CAUSE(name, word, text) word,
+const char *const swarm_cause_words[SWARM_CAUSES] = {
+#include "causes.def"
+};
+#undef SWARM_CAUSE
+#define SWARM_CAUSE(name, word, text) text,
+const char *const swarm_cause_texts[SWARM_CAUSES] = {
+#include "causes.def"
+};
+#undef SWARM_CAUSE
+
+static struct swarm_pacer pacer_at(double per_s, struct gw_instant start)
+{
+    return (struct swarm_pacer){.start = start,
+                                .interval_ns = per_s == 0 ? 0 : (double)GW_NS_PER_S / per_s};
+}
+
+static struct gw_instant pacer_next(const struct swarm_pacer *pacer, struct gw_instant now)
+{
+    if (pacer->interval_ns == 0)
+        return now;
+    return gw_instant_after(pacer->start, (uint64_t)((double)pacer->done * pacer->interval_ns));
+}
+
+/* Takes one that is due. */
+static bool pacer_take(struct swarm_pacer *pacer, struct gw_instant now, struct gw_instant *due)
+{
+    *due = pacer_next(pacer, now);
+    if (due->ns > now.ns)
+        return false;
+    pacer->done++;
+    return true;
+}
+
+static void note_lateness(struct swarm_fleet *fleet, struct gw_instant due)
+{
+    if (fleet->seen_phase == SWARM_MEASURING)
+        swarm_histogram_add(&fleet->late_us, gw_ns_between(due, fleet->now) / GW_NS_PER_US);
+}
+
+/* hold, publish: the ramp. */
+static void start_devices(struct swarm_fleet *fleet)
+{
+    struct gw_instant due;
+
+    for (int i = 0; i < STARTS_PER_TURN && fleet->next_start < fleet->device_count &&
+                    pacer_take(&fleet->starts, fleet->now, &due);
+         i++) {
+        gw_counter_add(&fleet->counts.started, 1);
+        swarm_device_start(fleet, &fleet->devices[fleet->next_start++], due);
+    }
+}
+
+/* login: whoever is idle takes the login that is due. */
+static void start_logins(struct swarm_fleet *fleet)
+{
+    struct gw_instant due;
+
+    for (int i = 0;
+         i < STARTS_PER_TURN && fleet->idle_count > 0 && pacer_take(&fleet->load, fleet->now, &due);
+         i++) {
+        uint32_t slot = fleet->idle[fleet->idle_head];
+
+        fleet->idle_head = (fleet->idle_head + 1) % fleet->device_count;
+        fleet->idle_count--;
+        note_lateness(fleet, due);
+        swarm_device_start(fleet, &fleet->devices[slot], due);
+    }
+}
+
+/* Open loop: an update whose device is away is skipped and counted, and nobody waits. */
+static void publish(struct swarm_fleet *fleet)
+{
+    struct gw_instant due;
+
+    for (int i = 0; i < UPDATES_PER_TURN && pacer_take(&fleet->load, fleet->now, &due); i++) {
+        struct swarm_device *device = &fleet->devices[fleet->next_update];
+
+        fleet->next_update = (fleet->next_update + 1) % fleet->device_count;
+        note_lateness(fleet, due);
+        if (!swarm_device_publish(fleet, device, due))
+            gw_counter_add(&fleet->counts.skipped, 1);
+    }
+}
+
+/* True when everyone has left. */
+static bool drain(struct swarm_fleet *fleet)
+{
+    for (int i = 0; i < DRAINS_PER_TURN && fleet->drain_next < fleet->device_count; i++)
+        swarm_device_drain(fleet, &fleet->devices[fleet->drain_next++]);
+    return fleet->drain_next == fleet->device_count &&
+           gw_counter_read(&fleet->counts.sessions) == 0 &&
+           gw_counter_read(&fleet->counts.connecting) == 0;
+}
+
+static bool publishes(const struct swarm_fleet *fleet)
+{
+    return fleet->options->mode == SWARM_PUBLISH && fleet->seen_phase == SWARM_MEASURING;
+}
+
+/* How long there is nothing to do. */
+static uint64_t pause_ns(const struct swarm_fleet *fleet)
+{
+    struct gw_instant now = gw_clock_now();
+    uint64_t pause =
+        gw_min_u64(PAUSE_MS_MAX * GW_NS_PER_MS, gw_timer_wheel_next(&fleet->wheel, now));
+
+    if (fleet->seen_phase == SWARM_DRAINING)
+        return fleet->drain_next < fleet->device_count ? 0 : pause;
+    if (fleet->options->mode == SWARM_LOGIN) {
+        if (fleet->idle_count > 0)
+            pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
+    } else if (fleet->next_start < fleet->device_count) {
+        pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->starts, now)));
+    }
+    if (publishes(fleet))
+        pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
+    return pause == 0 ? 0 : gw_max_u64(pause, PAUSE_US_MIN * GW_NS_PER_US);
+}
+
+static void serve(struct swarm_fleet *fleet)
+{
+    uint64_t pause = pause_ns(fleet);
+    struct timespec wait = {.tv_sec = (time_t)(pause / GW_NS_PER_S),
+                            .tv_nsec = (long)(pause % GW_NS_PER_S)};
+    struct epoll_event events[EVENTS];
+    int count = epoll_pwait2(fleet->epoll, events, EVENTS, &wait, NULL);
+
+    fleet->now = gw_clock_now();
+    for (int i = 0; i < count; i++) {
+        struct swarm_device *device = &fleet->devices[(uint32_t)events[i].data.u64];
+
+        if (device->generation == (uint32_t)(events[i].data.u64 >> 32))
+            swarm_device_ready(fleet, device, events[i].events);
+    }
+}
+
+static void run_timers(struct swarm_fleet *fleet)
+{
+    for (int i = 0; i < TIMERS_PER_TURN; i++) {
+        uint32_t slot = gw_timer_wheel_pop(&fleet->wheel, fleet->now);
+
+        if (slot == GW_NONE)
+            return;
+        swarm_device_timer(fleet, &fleet->devices[slot]);
+    }
+}
+
+static void follow_phase(struct swarm_fleet *fleet, struct gw_instant *drain_until)
+{
+    enum swarm_phase phase = (enum swarm_phase)atomic_load(fleet->phase);
+
+    if (phase == fleet->seen_phase)
+        return;
+    fleet->seen_phase = phase;
+    if (phase == SWARM_MEASURING)
+        fleet->load = pacer_at(fleet->rate, fleet->now);
+    else
+        *drain_until = gw_instant_after(fleet->now, fleet->options->give_up_s * GW_NS_PER_S);
+}
+
+static void loop(struct swarm_fleet *fleet)
+{
+    struct gw_instant drain_until = {.ns = UINT64_MAX};
+
+    for (;;) {
+        fleet->now = gw_clock_now();
+        follow_phase(fleet, &drain_until);
+        if (fleet->seen_phase == SWARM_DRAINING) {
+            if (drain(fleet) || fleet->now.ns > drain_until.ns)
+                return;
+        } else if (fleet->options->mode != SWARM_LOGIN) {
+            start_devices(fleet);
+        } else if (fleet->seen_phase == SWARM_MEASURING) {
+            start_logins(fleet);
+        }
+        if (publishes(fleet))
+            publish(fleet);
+        run_timers(fleet);
+        serve(fleet);
+    }
+}
+
+static bool set_up(struct swarm_fleet *fleet)
+{
+    /* A table of descriptors of its own: the limit counts for each table. What was open when the
+       thread began (standard streams, the ledger) is in both. */
+    if (fleet->own_descriptors && unshare(CLONE_FILES) != 0) {
+        snprintf(fleet->failure, sizeof fleet->failure, "a descriptor table of its own: %s",
+                 strerror(errno));
+        return false;
+    }
+    fleet->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (fleet->epoll < 0) {
+        snprintf(fleet->failure, sizeof fleet->failure, "epoll: %s", strerror(errno));
+        return false;
+    }
+    fleet->devices = calloc(fleet->device_count, sizeof *fleet->devices);
+    fleet->idle = calloc(fleet->device_count, sizeof *fleet->idle);
+    if (fleet->devices == NULL || fleet->idle == NULL) {
+        snprintf(fleet->failure, sizeof fleet->failure, "no memory for %u devices",
+                 fleet->device_count);
+        return false;
+    }
+    for (uint32_t i = 0; i < fleet->device_count; i++) {
+        swarm_device_init(&fleet->devices[i]);
+        fleet->idle[i] = i;
+    }
+    fleet->idle_count = fleet->device_count;
+    fleet->start = fleet->now = gw_clock_now();
+    gw_timer_wheel_init(&fleet->wheel, &fleet->devices[0].timer, sizeof fleet->devices[0],
+                        fleet->start);
+    fleet->starts = pacer_at(fleet->ramp, fleet->start);
+    return swarm_links_create(fleet->options, &fleet->links, fleet->failure, sizeof fleet->failure);
+}
+
+void *swarm_fleet_run(void *context)
+{
+    struct swarm_fleet *fleet = context;
+
+    fleet->epoll = -1;
+    fleet->failed = !set_up(fleet);
+    if (!fleet->failed) {
+        loop(fleet);
+        for (uint32_t i = 0; i < fleet->device_count; i++)
+            swarm_device_leave(fleet, &fleet->devices[i]);
+    }
+    swarm_links_destroy(fleet->links);
+    free(fleet->devices);
+    free(fleet->idle);
+    if (fleet->epoll >= 0)
+        close(fleet->epoll);
+    atomic_store(&fleet->ended, true);
+    return NULL;
+}

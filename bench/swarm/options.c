@@ -1,0 +1,341 @@
+/*
+ * The command line of the swarm.
+ */
+#include "options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, HELP_GIVEN = -1 };
+
+static const char usage_text[] =
+    "tollgate-bench: a swarm of simulated devices against a gateway\n"
+    "\n"
+    "  tollgate-bench hold     [options]   connect every device and keep it, with heartbeats\n"
+    "  tollgate-bench publish  [options]   the same, and publish pin writes at a total --rate\n"
+    "  tollgate-bench login    [options]   log in and close, again and again\n"
+    "  tollgate-bench verify --ledger FILE --journal DIR\n"
+    "                                      is every acknowledged update in the journal?\n"
+    "\n"
+    "Target\n"
+    "  --host HOST             default 127.0.0.1; other machines only with --allow-remote\n"
+    "  --port PORT             default 9443 with TLS, 8080 without\n"
+    "  --tls | --plain         default --tls\n"
+    "  --ca FILE               PEM file the gateway's certificate must chain to\n"
+    "  --insecure              accept any certificate\n"
+    "  --tls-version V         1.2, 1.3 or any (default)\n"
+    "  --allow-remote          load a machine that is not this one: ask its owner first\n"
+    "Devices\n"
+    "  --tokens FILE           one token a line, as `tollgatectl index generate --tokens` writes\n"
+    "  --devices N             default: as many as there are tokens\n"
+    "  --template TMPL         product id for the info frame; default: the frame names none\n"
+    "  --heartbeat S           seconds, default 40\n"
+    "  --give-up S             a login unanswered for this long is given up, default 6\n"
+    "  --back-off S            a device comes back after this long, default 5\n"
+    "Load\n"
+    "  --ramp N                new connections a second, default 500\n"
+    "  --rate N                updates a second in all (publish, default 100), logins a second in\n"
+    "                          all (login, default 0: as fast as the devices can)\n"
+    "  --ping-every K          a device asks for an acknowledgement, by a PING, with every K-th\n"
+    "                          update; default 10. It rides in the same write.\n"
+    "  --pin N                 V pin to write, default 1\n"
+    "  --seconds N             measure for so long once the ramp is over; default 0: until Ctrl-C\n"
+    "Machine\n"
+    "  --threads N             default: 1, more when the descriptor limit of a thread requires it\n"
+    "  --source-addresses N    connect from 127.0.0.1 and its followers; default: as many as "
+    "needed\n"
+    "  --gateway-pid PID       read the gateway's CPU time and memory from /proc\n"
+    "Results\n"
+    "  --json FILE             the result as JSON as well (- for standard output)\n"
+    "  --ledger FILE           what was sent and acknowledged, for `verify`\n"
+    "  --quiet                 no progress line\n"
+    "\n"
+    "Latencies are measured from the moment a thing was due, so a slow gateway cannot hide by\n"
+    "slowing the swarm. Devices wait, give up and come back as real ones do.\n";
+
+void swarm_usage(bool to_stderr)
+{
+    fputs(usage_text, to_stderr ? stderr : stdout);
+}
+
+enum option_code {
+    OPT_HOST = 256,
+    OPT_PORT,
+    OPT_TLS,
+    OPT_PLAIN,
+    OPT_CA,
+    OPT_INSECURE,
+    OPT_TLS_VERSION,
+    OPT_ALLOW_REMOTE,
+    OPT_TOKENS,
+    OPT_DEVICES,
+    OPT_TEMPLATE,
+    OPT_HEARTBEAT,
+    OPT_GIVE_UP,
+    OPT_BACK_OFF,
+    OPT_RAMP,
+    OPT_RATE,
+    OPT_PING_EVERY,
+    OPT_PIN,
+    OPT_SECONDS,
+    OPT_THREADS,
+    OPT_SOURCES,
+    OPT_GATEWAY_PID,
+    OPT_JSON,
+    OPT_LEDGER,
+    OPT_QUIET,
+    OPT_HELP,
+};
+
+static const struct option long_options[] = {
+    {"host", required_argument, NULL, OPT_HOST},
+    {"port", required_argument, NULL, OPT_PORT},
+    {"tls", no_argument, NULL, OPT_TLS},
+    {"plain", no_argument, NULL, OPT_PLAIN},
+    {"ca", required_argument, NULL, OPT_CA},
+    {"insecure", no_argument, NULL, OPT_INSECURE},
+    {"tls-version", required_argument, NULL, OPT_TLS_VERSION},
+    {"allow-remote", no_argument, NULL, OPT_ALLOW_REMOTE},
+    {"tokens", required_argument, NULL, OPT_TOKENS},
+    {"devices", required_argument, NULL, OPT_DEVICES},
+    {"template", required_argument, NULL, OPT_TEMPLATE},
+    {"heartbeat", required_argument, NULL, OPT_HEARTBEAT},
+    {"give-up", required_argument, NULL, OPT_GIVE_UP},
+    {"back-off", required_argument, NULL, OPT_BACK_OFF},
+    {"ramp", required_argument, NULL, OPT_RAMP},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"ping-every", required_argument, NULL, OPT_PING_EVERY},
+    {"pin", required_argument, NULL, OPT_PIN},
+    {"seconds", required_argument, NULL, OPT_SECONDS},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"source-addresses", required_argument, NULL, OPT_SOURCES},
+    {"gateway-pid", required_argument, NULL, OPT_GATEWAY_PID},
+    {"json", required_argument, NULL, OPT_JSON},
+    {"ledger", required_argument, NULL, OPT_LEDGER},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int refuse(const char *option, const char *value, const char *wanted)
+{
+    fprintf(stderr, "tollgate-bench: --%s %s: must be %s\n", option, value, wanted);
+    return EXIT_USAGE;
+}
+
+static int take_count(const char *option, uint32_t min, uint32_t max, uint32_t *out)
+{
+    char wanted[64], *end;
+    unsigned long value;
+
+    errno = 0;
+    value = strtoul(optarg, &end, 10);
+    if (errno == 0 && end != optarg && *end == '\0' && optarg[0] != '-' && value >= min &&
+        value <= max) {
+        *out = (uint32_t)value;
+        return 0;
+    }
+    snprintf(wanted, sizeof wanted, "a whole number from %u to %u", min, max);
+    return refuse(option, optarg, wanted);
+}
+
+static int take_number(const char *option, double min, double max, double *out)
+{
+    char wanted[64], *end;
+    double value = strtod(optarg, &end);
+
+    if (end != optarg && *end == '\0' && isfinite(value) && value >= min && value <= max) {
+        *out = value;
+        return 0;
+    }
+    snprintf(wanted, sizeof wanted, "a number from %g to %g", min, max);
+    return refuse(option, optarg, wanted);
+}
+
+static int take_tls_version(struct swarm_options *out)
+{
+    if (strcmp(optarg, "1.2") == 0)
+        out->tls_version_min = out->tls_version_max = 0x0303;
+    else if (strcmp(optarg, "1.3") == 0)
+        out->tls_version_min = out->tls_version_max = 0x0304;
+    else if (strcmp(optarg, "any") != 0)
+        return refuse("tls-version", optarg, "1.2, 1.3 or any");
+    return 0;
+}
+
+static int take_option(int option, const char *name, struct swarm_options *out)
+{
+    uint32_t pid = 0;
+    int err;
+
+    switch (option) {
+    case OPT_HOST:
+        out->host = optarg;
+        return 0;
+    case OPT_PORT:
+        out->port = optarg;
+        return 0;
+    case OPT_TLS:
+        out->tls = true;
+        return 0;
+    case OPT_PLAIN:
+        out->tls = false;
+        return 0;
+    case OPT_CA:
+        out->ca = optarg;
+        return 0;
+    case OPT_INSECURE:
+        out->insecure = true;
+        return 0;
+    case OPT_TLS_VERSION:
+        return take_tls_version(out);
+    case OPT_ALLOW_REMOTE:
+        out->allow_remote = true;
+        return 0;
+    case OPT_TOKENS:
+        out->tokens = optarg;
+        return 0;
+    case OPT_TEMPLATE:
+        out->product = optarg;
+        return 0;
+    case OPT_JSON:
+        out->json = optarg;
+        return 0;
+    case OPT_LEDGER:
+        out->ledger = optarg;
+        return 0;
+    case OPT_QUIET:
+        out->quiet = true;
+        return 0;
+    case OPT_DEVICES:
+        return take_count(name, 1, 10000000, &out->devices);
+    case OPT_HEARTBEAT:
+        return take_count(name, 1, 3600, &out->heartbeat_s);
+    case OPT_GIVE_UP:
+        return take_count(name, 1, 600, &out->give_up_s);
+    case OPT_BACK_OFF:
+        return take_count(name, 1, 600, &out->back_off_s);
+    case OPT_PING_EVERY:
+        return take_count(name, 1, 60000, &out->ping_every);
+    case OPT_PIN:
+        return take_count(name, 0, 255, &out->pin);
+    case OPT_THREADS:
+        return take_count(name, 1, 1024, &out->threads);
+    case OPT_SOURCES:
+        return take_count(name, 1, 65536, &out->sources);
+    case OPT_RAMP:
+        return take_number(name, 0.1, 1e6, &out->ramp);
+    case OPT_RATE:
+        return take_number(name, 0, 1e8, &out->rate);
+    case OPT_SECONDS:
+        return take_number(name, 0, 1e7, &out->seconds);
+    case OPT_GATEWAY_PID:
+        err = take_count(name, 1, 1u << 22, &pid);
+        out->gateway_pid = (pid_t)pid;
+        return err;
+    case OPT_HELP:
+        swarm_usage(false);
+        return HELP_GIVEN;
+    default:
+        return EXIT_USAGE; /* getopt has said why */
+    }
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    return address->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+static int find_host(struct swarm_options *out)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    int err = getaddrinfo(out->host, out->port, &hints, &found);
+
+    if (err != 0) {
+        fprintf(stderr, "tollgate-bench: %s port %s: %s\n", out->host, out->port,
+                gai_strerror(err));
+        return EXIT_UNAVAILABLE;
+    }
+    memcpy(&out->address, found->ai_addr, found->ai_addrlen);
+    out->address_bytes = found->ai_addrlen;
+    err = is_loopback(found->ai_addr) ? 0 : EXIT_USAGE;
+    freeaddrinfo(found);
+    if (err == 0 || out->allow_remote)
+        return 0;
+    fprintf(stderr,
+            "tollgate-bench: %s is not this machine. A swarm is an attack on a gateway that does "
+            "not expect it: with its owner's consent, say --allow-remote\n",
+            out->host);
+    return err;
+}
+
+static int check(const struct swarm_options *options)
+{
+    const char *why = NULL;
+
+    if (options->tokens == NULL)
+        why = "--tokens FILE is needed: the devices' tokens, one a line";
+    else if (options->tls && options->ca == NULL && !options->insecure)
+        why = "with TLS, --ca FILE is needed (or --insecure to accept any certificate)";
+    else if (options->product != NULL && strlen(options->product) > 32)
+        why = "--template: a product id has at most 32 characters";
+    else if (options->mode == SWARM_PUBLISH && options->rate == 0)
+        why = "--rate 0: to publish nothing, use `hold`";
+    else if (options->mode != SWARM_PUBLISH && options->ledger != NULL)
+        why = "--ledger: only `publish` has something to write there";
+    if (why == NULL)
+        return 0;
+    fprintf(stderr, "tollgate-bench: %s\n", why);
+    return EXIT_USAGE;
+}
+
+int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
+{
+    int option, place = 0, err = 0;
+
+    *out = (struct swarm_options){
+        .host = "127.0.0.1",
+        .tls = true,
+        .tls_version_min = 0x0303,
+        .tls_version_max = 0x0304,
+        .pin = 1,
+        .ping_every = 10,
+        .heartbeat_s = 40,
+        .give_up_s = 6,
+        .back_off_s = 5,
+        .ramp = 500,
+    };
+    if (strcmp(argv[0], "hold") == 0) {
+        out->mode = SWARM_HOLD;
+    } else if (strcmp(argv[0], "publish") == 0) {
+        out->mode = SWARM_PUBLISH;
+        out->rate = 100;
+    } else {
+        out->mode = SWARM_LOGIN;
+    }
+    while (err == 0 && (option = getopt_long(argc, argv, "", long_options, &place)) != -1)
+        err = take_option(option, option == '?' ? "" : long_options[place].name, out);
+    if (err == 0 && optind < argc) {
+        fprintf(stderr, "tollgate-bench: what is \"%s\"? See tollgate-bench --help\n",
+                argv[optind]);
+        err = EXIT_USAGE;
+    }
+    if (err == 0)
+        err = check(out);
+    if (out->port == NULL)
+        out->port = out->tls ? "9443" : "8080";
+    return err == 0 ? find_host(out) : err;
+}

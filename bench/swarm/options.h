@@ -1,0 +1,50 @@
+/*
+ * What the command line said, checked.
+ */
+#ifndef SWARM_OPTIONS_H
+#define SWARM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <gw/base/defs.h>
+
+enum swarm_mode {
+    SWARM_HOLD,    /* connect and stay, with heartbeats                 */
+    SWARM_PUBLISH, /* the same, with pin writes at a total rate         */
+    SWARM_LOGIN,   /* connect, log in, close, again and again           */
+};
+
+struct swarm_options {
+    enum swarm_mode mode;
+    const char *host, *port;
+    struct sockaddr_storage address; /* of host and port */
+    socklen_t address_bytes;
+    bool tls, insecure, allow_remote, quiet;
+    const char *ca;
+    uint16_t tls_version_min, tls_version_max; /* as on the wire: 0x0303, 0x0304 */
+    const char *tokens, *product;
+    uint32_t devices; /* 0: as many as there are tokens                                   */
+    uint32_t pin;
+    uint32_t threads;    /* 0: as many as descriptors require                                */
+    uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
+    uint32_t ping_every; /* updates of a device between two barriers                         */
+    uint32_t heartbeat_s, give_up_s, back_off_s;
+    double rate;    /* updates or logins a second, all devices together; 0 unlimited    */
+    double ramp;    /* new connections a second                                         */
+    double seconds; /* measured, after the ramp; 0: until a signal                      */
+    const char *json, *ledger;
+    pid_t gateway_pid; /* 0: not watched                                                   */
+};
+
+/*
+ * argv[0] is the subcommand. 0, or the exit code after the reason was printed: 64 for a usage
+ * error, 69 when the host cannot be found, -1 when help was asked for and given (exit 0).
+ */
+GW_MUST_USE int swarm_options_parse(int argc, char **argv, struct swarm_options *out);
+
+void swarm_usage(bool to_stderr);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * What a process has used, from /proc.
+ */
+#ifndef SWARM_PROCESS_H
+#define SWARM_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <gw/base/defs.h>
+
+struct swarm_process_usage {
+    uint64_t cpu_us; /* user and system, in ticks of 10 ms */
+    uint64_t rss_bytes;
+};
+
+/* False when there is no such process (any more). */
+GW_MUST_USE bool swarm_process_read(pid_t pid, struct swarm_process_usage *out);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * The main thread: reads the tokens, plans threads and descriptors, starts the fleets, moves them
+ * from phase to phase, watches the gateway's process, shows progress, adds everything up.
+ */
+#include "swarm.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ledger.h"
+
+enum {
+    EXIT_USAGE = 64,
+    EXIT_NO_INPUT = 66,
+    EXIT_OS = 71,
+    EXIT_CANT_CREATE = 73,
+    DESCRIPTORS_ASIDE = 64,   /* of a thread, for what is not a device                       */
+    PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
+    TICK_MS = 100,
+    PROGRESS_EVERY_TICKS = 5,
+};
+
+struct swarm {
+    const struct swarm_options *options;
+    struct swarm_fleet *fleets;
+    pthread_t *threads;
+    uint32_t fleet_count, joined;
+    _Atomic int phase;
+    char (*tokens)[GW_TOKEN_TEXT_BYTES];
+    FILE *ledger;
+    struct gw_instant start;
+    sigset_t stop_signals;
+    bool progress;
+    struct swarm_counts last_shown;
+};
+
+static void add_counts(struct swarm_counts *into, const struct swarm_counts *from)
+{
+    struct gw_counter *to = (struct gw_counter *)into;
+    const struct gw_counter *of = (const struct gw_counter *)from;
+
+    static_assert(sizeof *into % sizeof *to == 0, "nothing but counters");
+    for (size_t i = 0; i < sizeof *into / sizeof *to; i++)
+        gw_counter_add(&to[i], gw_counter_read(&of[i]));
+}
+
+static void take_counts(struct swarm_counts *from, const struct swarm_counts *less)
+{
+    struct gw_counter *to = (struct gw_counter *)from;
+    const struct gw_counter *of = (const struct gw_counter *)less;
+
+    for (size_t i = 0; i < sizeof *from / sizeof *to; i++)
+        gw_counter_sub(&to[i], gw_counter_read(&of[i]));
+}
+
+static struct swarm_counts count(const struct swarm *swarm)
+{
+    struct swarm_counts sum = {0};
+
+    for (uint32_t i = 0; i < swarm->fleet_count; i++)
+        add_counts(&sum, &swarm->fleets[i].counts);
+    return sum;
+}
+
+/* --- before the start ------------------------------------------------------------------- */
+
+static int read_tokens(struct swarm *swarm, uint32_t *devices)
+{
+    const char *path = swarm->options->tokens;
+    FILE *file = fopen(path, "re");
+    char line[256];
+    size_t room = 0, count = 0, number = 0;
+    int err = 0;
+
+    if (file == NULL) {
+        fprintf(stderr, "tollgate-bench: %s: %s\n", path, strerror(errno));
+        return EXIT_NO_INPUT;
+    }
+    while (err == 0 && (*devices == 0 || count < *devices) &&
+           fgets(line, sizeof line, file) != NULL) {
+        size_t bytes = strcspn(line, "\r\n");
+
+        number++;
+        if (bytes == 0)
+            continue;
+        if (bytes != GW_TOKEN_TEXT_BYTES) {
+            fprintf(stderr, "tollgate-bench: %s, line %zu: a token has 32 characters, not %zu\n",
+                    path, number, bytes);
+            err = EXIT_NO_INPUT;
+        } else if (count == room) {
+            void *grown;
+
+            room = room == 0 ? 1024 : room * 2;
+            grown = realloc(swarm->tokens, room * sizeof *swarm->tokens);
+            if (grown == NULL) {
+                fprintf(stderr, "tollgate-bench: no memory for %zu tokens\n", room);
+                err = EXIT_OS;
+            } else {
+                swarm->tokens = grown;
+            }
+        }
+        if (err == 0)
+            memcpy(swarm->tokens[count++], line, GW_TOKEN_TEXT_BYTES);
+    }
+    fclose(file);
+    if (err == 0 && (count == 0 || count < *devices)) {
+        fprintf(stderr, "tollgate-bench: %s holds %zu tokens; %u devices need one each\n", path,
+                count, *devices == 0 ? 1 : *devices);
+        err = EXIT_NO_INPUT;
+    }
+    *devices = (uint32_t)count;
+    return err;
+}
+
+/* Threads, so that each one's devices fit its descriptor table; raises the soft limit if needed. */
+static int plan_threads(const struct swarm_options *options, uint32_t devices, uint32_t *threads)
+{
+    struct rlimit limit;
+    uint64_t needed, per_thread;
+
+    *threads = options->threads == 0 ? 1 : options->threads;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    needed = (devices + *threads - 1) / *threads + DESCRIPTORS_ASIDE;
+    if (limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur <= 2ull * DESCRIPTORS_ASIDE) {
+        fprintf(stderr, "tollgate-bench: RLIMIT_NOFILE is %llu: raise it (ulimit -n)\n",
+                (unsigned long long)limit.rlim_cur);
+        return EXIT_OS;
+    }
+    per_thread = limit.rlim_cur - DESCRIPTORS_ASIDE;
+    if (limit.rlim_cur < needed && options->threads == 0) {
+        *threads = (uint32_t)((devices + per_thread - 1) / per_thread);
+        return 0;
+    }
+    if (limit.rlim_cur >= needed)
+        return 0;
+    fprintf(stderr,
+            "tollgate-bench: %u devices on %u threads need %llu descriptors a thread, and "
+            "RLIMIT_NOFILE allows %llu: raise it (ulimit -n), or give at least --threads %llu\n",
+            devices, *threads, (unsigned long long)needed, (unsigned long long)limit.rlim_cur,
+            (unsigned long long)((devices + per_thread - 1) / per_thread));
+    return EXIT_USAGE;
+}
+
+static int open_ledger(struct swarm *swarm, uint32_t run, uint32_t devices)
+{
+    if (swarm->options->ledger == NULL)
+        return 0;
+    swarm->ledger = fopen(swarm->options->ledger, "we");
+    if (swarm->ledger == NULL) {
+        fprintf(stderr, "tollgate-bench: %s: %s\n", swarm->options->ledger, strerror(errno));
+        return EXIT_CANT_CREATE;
+    }
+    swarm_ledger_write_head(swarm->ledger, run, devices);
+    return 0;
+}
+
+static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
+{
+    uint32_t first = 0;
+
+    swarm->fleets = calloc(plan->threads, sizeof *swarm->fleets);
+    swarm->threads = calloc(plan->threads, sizeof *swarm->threads);
+    if (swarm->fleets == NULL || swarm->threads == NULL) {
+        fprintf(stderr, "tollgate-bench: no memory for %u threads\n", plan->threads);
+        return EXIT_OS;
+    }
+    for (uint32_t i = 0; i < plan->threads; i++) {
+        uint32_t end = (uint32_t)((uint64_t)plan->devices * (i + 1) / plan->threads);
+        double share = (double)(end - first) / plan->devices;
+        struct swarm_fleet *fleet = &swarm->fleets[i];
+
+        fleet->options = swarm->options;
+        fleet->phase = &swarm->phase;
+        fleet->tokens = (const char(*)[GW_TOKEN_TEXT_BYTES])swarm->tokens + first;
+        fleet->first = first;
+        fleet->device_count = end - first;
+        fleet->run = plan->run;
+        fleet->ledger = swarm->ledger;
+        fleet->own_descriptors = plan->threads > 1;
+        fleet->ramp = swarm->options->ramp * share;
+        fleet->rate = swarm->options->rate * share;
+        first = end;
+    }
+    return 0;
+}
+
+static int start_fleets(struct swarm *swarm, uint32_t threads)
+{
+    for (uint32_t i = 0; i < threads; i++) {
+        int err = pthread_create(&swarm->threads[i], NULL, swarm_fleet_run, &swarm->fleets[i]);
+
+        if (err != 0) {
+            fprintf(stderr, "tollgate-bench: thread %u of %u: %s\n", i + 1, threads, strerror(err));
+            return EXIT_OS;
+        }
+        swarm->fleet_count++;
+    }
+    return 0;
+}
+
+/* --- while it runs ---------------------------------------------------------------------- */
+
+static void show_progress(struct swarm *swarm, const struct swarm_counts *now, const char *phase)
+{
+    double per_s = 1000.0 / (TICK_MS * PROGRESS_EVERY_TICKS);
+    uint64_t failures = 0;
+
+    for (int i = 0; i < SWARM_CAUSES; i++)
+        failures += gw_counter_read(&now->failures[i]);
+    fprintf(
+        stderr,
+        "\r\033[K%s %4.0f s  sessions %llu  connecting %llu  logins %.0f/s  updates %.0f/s  "
+        "acked %.0f/s  pings %.0f/s  failures %llu",
+        phase, (double)gw_ns_between(swarm->start, gw_clock_now()) / 1e9,
+        (unsigned long long)gw_counter_read(&now->sessions),
+        (unsigned long long)gw_counter_read(&now->connecting),
+        per_s *
+            (double)(gw_counter_read(&now->logins) - gw_counter_read(&swarm->last_shown.logins)),
+        per_s * (double)(gw_counter_read(&now->sent) - gw_counter_read(&swarm->last_shown.sent)),
+        per_s * (double)(gw_counter_read(&now->acked) - gw_counter_read(&swarm->last_shown.acked)),
+        per_s * (double)(gw_counter_read(&now->pongs) - gw_counter_read(&swarm->last_shown.pongs)),
+        (unsigned long long)failures);
+    swarm->last_shown = *now;
+}
+
+/* Waits a tick. True when the run shall end: a signal came, or every fleet is gone. */
+static bool tick(struct swarm *swarm, uint64_t number, const char *phase)
+{
+    struct timespec wait = {.tv_nsec = TICK_MS * (long)GW_NS_PER_MS};
+    bool alive = false;
+
+    if (swarm->progress && number % PROGRESS_EVERY_TICKS == 0) {
+        struct swarm_counts now = count(swarm);
+
+        show_progress(swarm, &now, phase);
+    }
+    if (sigtimedwait(&swarm->stop_signals, NULL, &wait) > 0)
+        return true;
+    for (uint32_t i = 0; i < swarm->fleet_count; i++)
+        alive |= !atomic_load(&swarm->fleets[i].ended);
+    return !alive;
+}
+
+/* Waits until all are up, or until all were started and had one more round. True when a signal
+   ended it. */
+static bool ramp_up(struct swarm *swarm, uint32_t devices)
+{
+    uint64_t round_s = swarm->options->give_up_s + swarm->options->back_off_s;
+    struct gw_instant patience = {.ns = UINT64_MAX};
+    bool stopped = false;
+
+    for (uint64_t number = 0; !stopped; number++) {
+        struct swarm_counts now = count(swarm);
+
+        if (swarm->options->mode == SWARM_LOGIN)
+            return false;
+        if (gw_counter_read(&now.started) == devices) {
+            if (gw_counter_read(&now.sessions) + gw_counter_read(&now.out) == devices ||
+                gw_clock_now().ns > patience.ns)
+                return false;
+            if (patience.ns == UINT64_MAX)
+                patience = gw_instant_after(gw_clock_now(), round_s * GW_NS_PER_S);
+        }
+        stopped = tick(swarm, number, "ramp    ");
+    }
+    return true;
+}
+
+static void watch_gateway(const struct swarm *swarm, struct swarm_process_usage *out, bool *seen)
+{
+    pid_t pid = swarm->options->gateway_pid;
+
+    *seen = *seen && pid != 0 && swarm_process_read(pid, out);
+}
+
+static void measure(struct swarm *swarm, struct swarm_result *out)
+{
+    double seconds = swarm->options->seconds;
+    struct gw_instant begin = gw_clock_now(), end;
+    struct swarm_counts at_end;
+    uint64_t number = 0;
+
+    out->ramp = count(swarm);
+    watch_gateway(swarm, &out->gateway_begin, &out->gateway_seen);
+    atomic_store(&swarm->phase, SWARM_MEASURING);
+    end.ns = seconds == 0 ? UINT64_MAX : begin.ns + (uint64_t)(seconds * (double)GW_NS_PER_S);
+    while (gw_clock_now().ns < end.ns && !tick(swarm, number++, "measure "))
+        ;
+    at_end = count(swarm);
+    watch_gateway(swarm, &out->gateway_end, &out->gateway_seen);
+    out->measured_s = (double)gw_ns_between(begin, gw_clock_now()) / (double)GW_NS_PER_S;
+    out->sessions = gw_counter_read(&at_end.sessions);
+    out->measured = at_end;
+    take_counts(&out->measured, &out->ramp);
+}
+
+/* Ends the fleets and adds their results up. */
+static int gather(struct swarm *swarm, struct swarm_result *out)
+{
+    int err = 0;
+
+    atomic_store(&swarm->phase, SWARM_DRAINING);
+    for (uint32_t i = 0; i < swarm->fleet_count; i++) {
+        struct swarm_fleet *fleet = &swarm->fleets[i];
+
+        pthread_join(swarm->threads[i], NULL);
+        swarm_histogram_merge(&out->ping_us, &fleet->ping_us);
+        swarm_histogram_merge(&out->login_us, &fleet->login_us);
+        swarm_histogram_merge(&out->late_us, &fleet->late_us);
+        if (out->failure[0] == '\0')
+            memcpy(out->failure, fleet->failure, sizeof out->failure);
+        if (fleet->failed && err == 0) {
+            fprintf(stderr, "tollgate-bench: %s\n", fleet->failure);
+            err = EXIT_OS;
+        }
+    }
+    out->total = count(swarm);
+    if (swarm->progress)
+        fputs("\r\033[K", stderr);
+    return err;
+}
+
+static int close_ledger(struct swarm *swarm)
+{
+    bool broken = swarm->ledger != NULL && ferror(swarm->ledger) != 0;
+
+    if (swarm->ledger != NULL && fclose(swarm->ledger) != 0)
+        broken = true;
+    swarm->ledger = NULL;
+    if (!broken)
+        return 0;
+    fprintf(stderr, "tollgate-bench: %s could not be written whole\n", swarm->options->ledger);
+    return EXIT_CANT_CREATE;
+}
+
+static int plan(struct swarm *swarm, struct swarm_result *out)
+{
+    const struct swarm_options *options = swarm->options;
+    int err;
+
+    *out = (struct swarm_result){.devices = options->devices, .gateway_seen = true};
+    if ((err = read_tokens(swarm, &out->devices)) != 0 ||
+        (err = plan_threads(options, out->devices, &out->threads)) != 0)
+        return err;
+    if (getrandom(&out->run, sizeof out->run, 0) != sizeof out->run)
+        return EXIT_OS;
+    out->sources =
+        options->sources != 0 ? options->sources : 1 + (out->devices - 1) / PORTS_PER_SOURCE;
+    if (options->address.ss_family != AF_INET || options->allow_remote)
+        out->sources = 1;
+    if (options->gateway_pid != 0 &&
+        !swarm_process_read(options->gateway_pid, &out->gateway_before)) {
+        fprintf(stderr, "tollgate-bench: --gateway-pid %d: no such process\n",
+                (int)options->gateway_pid);
+        return EXIT_USAGE;
+    }
+    return open_ledger(swarm, out->run, out->devices);
+}
+
+int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
+{
+    struct swarm_options options = *asked;
+    struct swarm swarm = {.options = &options};
+    int err = plan(&swarm, out), end;
+
+    options.sources = out->sources;
+    if (err == 0)
+        err = create_fleets(&swarm, out);
+    if (err == 0) {
+        sigemptyset(&swarm.stop_signals);
+        sigaddset(&swarm.stop_signals, SIGINT);
+        sigaddset(&swarm.stop_signals, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &swarm.stop_signals, NULL);
+        swarm.progress = !options.quiet && isatty(STDERR_FILENO);
+        swarm.start = gw_clock_now();
+        err = start_fleets(&swarm, out->threads);
+        if (err == 0 && !ramp_up(&swarm, out->devices)) {
+            out->ramp_s = (double)gw_ns_between(swarm.start, gw_clock_now()) / (double)GW_NS_PER_S;
+            measure(&swarm, out);
+        }
+        end = gather(&swarm, out);
+        err = err == 0 ? end : err;
+    }
+    end = close_ledger(&swarm);
+    free(swarm.fleets);
+    free(swarm.threads);
+    free(swarm.tokens);
+    return err == 0 ? end : err;
+}

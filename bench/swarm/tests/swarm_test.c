@@ -1,0 +1,377 @@
+/*
+ * The real program against a scripted gateway in this process, in plain: does it count what was
+ * answered, and only that, and does it fail for the right reasons?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <gw/wire/frame.h>
+
+#include "ledger.h"
+
+enum { PEERS_MAX = 64, DEVICES = 8 };
+
+/* What the scripted gateway does. */
+struct script {
+    uint16_t login_status;
+    unsigned pongs;      /* PINGs it answers on each connection; then it stays silent      */
+    unsigned frames;     /* frames after which it hangs up; 0: never                       */
+    bool speaks_id_zero; /* sends a frame no device accepts                                */
+    bool byte_by_byte;   /* answers in single bytes, each in a segment of its own          */
+};
+
+struct peer {
+    int fd;
+    size_t bytes;
+    unsigned pongs, frames;
+    uint8_t in[65536];
+};
+
+struct gateway {
+    struct script script;
+    int listener;
+    uint16_t port;
+    pthread_t thread;
+    atomic_bool stop;
+    uint64_t updates; /* received, over all connections */
+    struct peer peers[PEERS_MAX];
+};
+
+static void answer(const struct gateway *gateway, int fd, uint16_t id, uint16_t status)
+{
+    struct gw_frame frame = {.type = GW_FRAME_RESPONSE, .msg_id = id, .status = status};
+    uint8_t out[16];
+    size_t bytes = gw_frame_encode(out, sizeof out, &frame);
+    size_t step = gateway->script.byte_by_byte ? 1 : bytes;
+
+    for (size_t at = 0; at < bytes; at += step)
+        (void)send(fd, out + at, step, MSG_NOSIGNAL);
+}
+
+/* False: the connection is over. */
+static bool on_frame(struct gateway *gateway, struct peer *peer, const struct gw_frame *frame)
+{
+    peer->frames++;
+    switch (frame->type) {
+    case GW_FRAME_HW_LOGIN:
+        answer(gateway, peer->fd, frame->msg_id, gateway->script.login_status);
+        break;
+    case GW_FRAME_INTERNAL:
+        if (gateway->script.speaks_id_zero)
+            answer(gateway, peer->fd, 0, 200);
+        answer(gateway, peer->fd, frame->msg_id, 200);
+        break;
+    case GW_FRAME_PING:
+        if (peer->pongs++ < gateway->script.pongs)
+            answer(gateway, peer->fd, frame->msg_id, 200);
+        break;
+    case GW_FRAME_HARDWARE:
+        gateway->updates++;
+        break;
+    default:
+        break;
+    }
+    return gateway->script.frames == 0 || peer->frames < gateway->script.frames;
+}
+
+static bool on_readable(struct gateway *gateway, struct peer *peer)
+{
+    ssize_t got = recv(peer->fd, peer->in + peer->bytes, sizeof peer->in - peer->bytes, 0);
+    struct gw_frame frame;
+    size_t used;
+
+    if (got <= 0)
+        return false;
+    peer->bytes += (size_t)got;
+    while (gw_frame_decode(gw_bytes_of(peer->in, peer->bytes), 4096, &frame, &used) == GW_OK) {
+        if (!on_frame(gateway, peer, &frame))
+            return false;
+        peer->bytes -= used;
+        memmove(peer->in, peer->in + used, peer->bytes);
+    }
+    return true;
+}
+
+static void *run_gateway(void *context)
+{
+    struct gateway *gateway = context;
+    struct pollfd fds[PEERS_MAX + 1];
+
+    while (!atomic_load(&gateway->stop)) {
+        fds[PEERS_MAX] = (struct pollfd){.fd = gateway->listener, .events = POLLIN};
+        for (int i = 0; i < PEERS_MAX; i++)
+            fds[i] = (struct pollfd){.fd = gateway->peers[i].fd, .events = POLLIN};
+        (void)poll(fds, PEERS_MAX + 1, 20);
+        for (int i = 0; i < PEERS_MAX; i++) {
+            struct peer *peer = &gateway->peers[i];
+
+            if (peer->fd < 0 && (fds[PEERS_MAX].revents & POLLIN) != 0) {
+                peer->fd = accept(gateway->listener, NULL, NULL);
+                peer->bytes = peer->pongs = peer->frames = 0;
+                fds[PEERS_MAX].revents = 0;
+            } else if (peer->fd >= 0 && fds[i].revents != 0 && !on_readable(gateway, peer)) {
+                close(peer->fd);
+                peer->fd = -1;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void gateway_start(struct gateway *gateway, struct script script)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t bytes = sizeof address;
+
+    gateway->script = script;
+    gateway->updates = 0;
+    atomic_store(&gateway->stop, false);
+    for (int i = 0; i < PEERS_MAX; i++)
+        gateway->peers[i].fd = -1;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    gateway->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(gateway->listener >= 0);
+    assert_int_equal(bind(gateway->listener, (const struct sockaddr *)&address, bytes), 0);
+    assert_int_equal(listen(gateway->listener, 64), 0);
+    assert_int_equal(getsockname(gateway->listener, (struct sockaddr *)&address, &bytes), 0);
+    gateway->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&gateway->thread, NULL, run_gateway, gateway), 0);
+}
+
+static void gateway_stop(struct gateway *gateway)
+{
+    atomic_store(&gateway->stop, true);
+    pthread_join(gateway->thread, NULL);
+    for (int i = 0; i < PEERS_MAX; i++) {
+        if (gateway->peers[i].fd >= 0)
+            close(gateway->peers[i].fd);
+    }
+    close(gateway->listener);
+}
+
+static char folder[] = "/tmp/swarm-test-XXXXXX";
+static char tokens_path[64], ledger_path[64], json_path[64];
+
+static int make_folder(void **state)
+{
+    FILE *file;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(tokens_path, sizeof tokens_path, "%s/tokens", folder);
+    snprintf(ledger_path, sizeof ledger_path, "%s/ledger", folder);
+    snprintf(json_path, sizeof json_path, "%s/json", folder);
+    file = fopen(tokens_path, "we");
+    assert_non_null(file);
+    for (int i = 0; i < DEVICES; i++)
+        fprintf(file, "xw7ITVneg1DifRRQuPGcA7fJvV8-FA%02d\n", i);
+    return fclose(file);
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    unlink(tokens_path);
+    unlink(ledger_path);
+    unlink(json_path);
+    return rmdir(folder);
+}
+
+/* Runs a command line after "tollgate-bench"; returns its exit code. */
+static int run(const char *arguments, uint16_t port)
+{
+    char command[1024];
+    int status;
+
+    snprintf(command, sizeof command,
+             "exec '%s' %s --port %u --plain --tokens %s --json %s --quiet >/dev/null 2>&1",
+             TOLLGATE_BENCH, arguments, port, tokens_path, json_path);
+    status = system(command); /* NOLINT: fixed words and paths of our own */
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static json_int_t number(const char *group, const char *name)
+{
+    json_t *json = json_load_file(json_path, 0, NULL), *value;
+    json_int_t result;
+
+    assert_non_null(json);
+    value = json_object_get(json_object_get(json, group), name);
+    if (value == NULL) /* a cause that never came up is not listed */
+        value = json_object_get(json_object_get(json_object_get(json, group), "failures"), name);
+    result = json_integer_value(value);
+    json_decref(json);
+    return result;
+}
+
+static struct gateway gateway;
+
+static void what_is_answered_is_acknowledged(void **state)
+{
+    struct swarm_ledger ledger;
+    size_t bad_line;
+    FILE *file;
+    char arguments[256];
+
+    (void)state;
+    gateway_start(&gateway,
+                  (struct script){.login_status = 200, .pongs = UINT32_MAX, .byte_by_byte = true});
+    snprintf(arguments, sizeof arguments, "publish --rate 200 --seconds 1 --ledger %s",
+             ledger_path);
+    assert_int_equal(run(arguments, gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_true(number("total", "sent") > 100);
+    assert_int_equal(number("total", "sent"), gateway.updates);
+    assert_int_equal(number("total", "acked"), gateway.updates);
+    assert_int_equal(number("total", "failed"), 0);
+    assert_int_equal(number("total", "logins"), DEVICES);
+
+    file = fopen(ledger_path, "re");
+    assert_non_null(file);
+    assert_int_equal(swarm_ledger_read(file, &ledger, &bad_line), 0);
+    fclose(file);
+    assert_int_equal(ledger.line_count, DEVICES);
+    for (size_t i = 0; i < ledger.line_count; i++)
+        assert_int_equal(ledger.lines[i].acked, ledger.lines[i].sent);
+    swarm_ledger_fini(&ledger);
+}
+
+static void without_an_answer_nothing_is_acknowledged(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = 1});
+    assert_int_equal(run("publish --rate 400 --seconds 1 --ping-every 5 --give-up 1", gateway.port),
+                     0);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "sent"), gateway.updates);
+    assert_int_equal(number("total", "pongs"), DEVICES);
+    assert_int_equal(number("total", "acked"), DEVICES * 5);
+}
+
+static void status_9_takes_devices_out_for_good(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 9});
+    assert_int_equal(run("hold --seconds 2 --back-off 1 --give-up 1", gateway.port), 1);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "attempts"), DEVICES);
+    assert_int_equal(number("total", "login_9_invalid_token"), DEVICES);
+}
+
+static void any_other_refusal_brings_devices_back(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 6});
+    assert_int_equal(run("hold --seconds 1 --back-off 1 --give-up 1", gateway.port), 1);
+    gateway_stop(&gateway);
+    assert_true(number("total", "login_6_not_allowed") > DEVICES);
+}
+
+static void a_gateway_that_hangs_up_is_counted_and_met_again(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .frames = 4});
+    assert_int_equal(run("publish --rate 100 --seconds 3 --back-off 1 --give-up 1", gateway.port),
+                     0);
+    gateway_stop(&gateway);
+    assert_true(number("total", "closed_live") + number("total", "reset") > DEVICES);
+    assert_true(number("total", "logins") > DEVICES);
+    assert_true(number("total", "skipped") > 0);
+}
+
+static void a_frame_with_id_0_ends_a_session(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .speaks_id_zero = true});
+    assert_int_equal(run("hold --seconds 1 --devices 3 --back-off 1 --give-up 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_true(number("total", "bad_frame") >= 3);
+}
+
+static void heartbeats_come_when_they_are_due(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("hold --seconds 4 --heartbeat 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    /* One is due a second, each within a tick of 64 ms after it. */
+    assert_in_range(number("measured", "heartbeats"), 3 * DEVICES, 5 * DEVICES);
+    assert_int_equal(number("total", "failed"), 0);
+}
+
+static void logins_come_at_their_rate(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200});
+    assert_int_equal(run("login --rate 50 --seconds 2", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_in_range(number("measured", "logins"), 90, 102);
+    assert_int_equal(number("total", "failed"), 0);
+}
+
+static void nobody_listening_is_said(void **state)
+{
+    uint16_t port;
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200});
+    port = gateway.port;
+    gateway_stop(&gateway);
+    assert_int_equal(run("hold --seconds 1 --devices 2 --back-off 2 --give-up 1", port), 1);
+    assert_true(number("total", "connect_refused") >= 2);
+}
+
+static void threads_with_their_own_descriptors_share_the_work(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("publish --rate 300 --seconds 1 --threads 3", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "logins"), DEVICES);
+    assert_int_equal(number("total", "acked"), gateway.updates);
+}
+
+static void strangers_are_not_loaded(void **state)
+{
+    (void)state;
+    assert_int_equal(run("hold --host 192.0.2.1 --seconds 1", 9), 64);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_answered_is_acknowledged),
+        cmocka_unit_test(without_an_answer_nothing_is_acknowledged),
+        cmocka_unit_test(status_9_takes_devices_out_for_good),
+        cmocka_unit_test(any_other_refusal_brings_devices_back),
+        cmocka_unit_test(a_gateway_that_hangs_up_is_counted_and_met_again),
+        cmocka_unit_test(a_frame_with_id_0_ends_a_session),
+        cmocka_unit_test(heartbeats_come_when_they_are_due),
+        cmocka_unit_test(logins_come_at_their_rate),
+        cmocka_unit_test(nobody_listening_is_said),
+        cmocka_unit_test(threads_with_their_own_descriptors_share_the_work),
+        cmocka_unit_test(strangers_are_not_loaded),
+    };
+
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
