@@ -1,0 +1,57 @@
+#!/bin/sh
+# openssl_client.sh HOST PORT CA.pem TOKEN
+# OpenSSL's client as a device: logs in over every version and suite we speak, checks the name in the
+# certificate, resumes a session, and is turned away with TLS 1.1.
+set -eu
+host=$1 port=$2 ca=$3 token=$4
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+case $host in
+*[!0-9.]*) verify=-verify_hostname ;;
+*) verify=-verify_ip ;;
+esac
+
+# login NAME OPTIONS...: a login frame must be answered by 200 to id 1.
+login() {
+    name=$1
+    shift
+    { printf '\035\000\001\000\040%s' "$token"; sleep 0.3; } |
+        timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -verify_return_error \
+            "$verify" "$host" -quiet -no_ign_eof "$@" >"$dir/answer" 2>"$dir/errors" || :
+    answer=$(od -An -tx1 "$dir/answer" | tr -d ' \n')
+    if [ "$answer" = 00000100c8 ]; then
+        echo "ok: $name"
+    else
+        echo "FAILED: $name: answer '$answer'"
+        sed 's/^/    /' "$dir/errors"
+        bad=1
+    fi
+}
+
+for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
+    login "TLS 1.3 $suite" -tls1_3 -ciphersuites $suite
+done
+for kind in ECDSA RSA; do
+    for suite in AES128-GCM-SHA256 AES256-GCM-SHA384 CHACHA20-POLY1305; do
+        login "TLS 1.2 ECDHE-$kind-$suite" -tls1_2 -cipher ECDHE-$kind-$suite
+    done
+done
+login "group P-256" -groups P-256
+login "max_fragment_length 512" -maxfraglen 512
+
+# A refusal must be ours: an alert, not a client that never asked.
+for version in -tls1 -tls1_1; do
+    timeout 20 openssl s_client -connect "$host:$port" $version -cipher 'ALL:@SECLEVEL=0' \
+        </dev/null >"$dir/answer" 2>&1 || :
+    if grep -q 'alert protocol version' "$dir/answer"; then
+        echo "ok: $version refused"
+    elif grep -q 'unknown option\|no protocols available' "$dir/answer"; then
+        echo "skipped: this openssl has no $version"
+    else
+        echo "FAILED: $version was not refused by protocol_version"
+        sed 's/^/    /' "$dir/answer"
+        bad=1
+    fi
+done
+exit $bad
