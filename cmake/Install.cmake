@@ -1,14 +1,9 @@
-# What `cmake --install` puts where: the programs, libgw for programs of others, and the documents.
+# What `cmake --install` puts where beside the programs, which install themselves: libgw for programs
+# of others, and the documents.
 #
 # libgw.a is made of the rooms that are of use outside the gateway: the codec, tokens and the index,
 # the update log's record and reader. Its headers come along, room by room, and libgw.pc says how to
 # link it.
-foreach(program tollgate tollgatectl tollgate-bench)
-    if(TARGET ${program})
-        install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-    endif()
-endforeach()
-
 set(_library_rooms base wire crypto token journal)
 set(_objects "")
 foreach(room IN LISTS _library_rooms)

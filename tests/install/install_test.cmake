@@ -36,9 +36,8 @@ run(${CC} -std=c17 ${FLAGS} ${SOURCE}/tests/install/consumer.c -Wl,--whole-archi
     ${prefix}/${LIBDIR}/libgw.a -Wl,--no-whole-archive ${flags} -o ${prefix}/whole)
 
 # A program that was installed runs from where it lies now.
-foreach(program tollgate tollgatectl)
-    if(EXISTS ${prefix}/bin/${program})
-        run(${prefix}/bin/${program} --version)
-    endif()
+foreach(program sbin/tollgate bin/tollgatectl)
+    run(${prefix}/${program} --version)
 endforeach()
+run(${prefix}/sbin/tollgate --dump-config)
 file(REMOVE_RECURSE ${prefix})
