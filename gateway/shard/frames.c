@@ -75,9 +75,9 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
 
     sh->live_count++;
     COUNT(sh, logins);
-    /* 20 bits of process life, 8 of shard, 36 of login: unique for ever. */
-    cold->epoch = sh->options.epoch << 44 | (uint64_t)sh->options.number << 36 |
-                  (++sh->login_count & ((UINT64_C(1) << 36) - 1));
+    /* The life of this process began at `epoch` microseconds, and no gateway admits a device every
+       microsecond: numbers of this life end before the next one's begin. */
+    cold->epoch = sh->options.epoch + sh->login_count++ * sh->options.count + sh->options.number;
     struct gw_record online = {.kind = GW_RECORD_ONLINE,
                                .value = gw_bytes_of(peer, peer_text(cold, peer, sizeof peer))};
 

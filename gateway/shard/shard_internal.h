@@ -108,7 +108,7 @@ struct gw_shard {
     struct gw_timer_wheel wheel;
     struct gw_instant start;
     uint32_t live_count, open_count, handshake_count, accepting_count;
-    uint64_t login_count; /* low bits of session epochs */
+    uint64_t login_count; /* for session epochs */
 
     /* work that waits */
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */

@@ -48,7 +48,8 @@ GW_MUST_USE bool gw_chunk_queue_append(struct gw_slab *pool, struct gw_chunk_que
 void gw_chunk_queue_drop(struct gw_slab *pool, struct gw_chunk_queue *queue, size_t count);
 
 /* The filled bytes of the first chunk; empty when the queue is. */
-struct gw_bytes gw_chunk_queue_front(const struct gw_slab *pool, const struct gw_chunk_queue *queue);
+struct gw_bytes gw_chunk_queue_front(const struct gw_slab *pool,
+                                     const struct gw_chunk_queue *queue);
 
 /* Walks the queue. */
 size_t gw_chunk_queue_bytes(const struct gw_slab *pool, const struct gw_chunk_queue *queue);

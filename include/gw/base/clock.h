@@ -1,8 +1,8 @@
 /*
  * Time. An instant is monotonic nanoseconds and a type of its own, so that the compiler keeps it
  * apart from durations and wheel ticks. Wall time is only for people and records, never for a
- * deadline. Inside a shard nobody calls these: time comes with each turn of the loop (gw/io/ring.h),
- * so that a simulated clock drives the same code.
+ * deadline. Inside a shard nobody calls these: time comes with each turn of the loop
+ * (gw/io/ring.h), so that a simulated clock drives the same code.
  */
 #ifndef GW_BASE_CLOCK_H
 #define GW_BASE_CLOCK_H

@@ -6,10 +6,10 @@
 
 #include <stdint.h>
 
-#define GW_MUST_USE      __attribute__((warn_unused_result))
-#define GW_NORETURN      __attribute__((noreturn))
-#define GW_PRINTF(f, a)  __attribute__((format(printf, f, a)))
-#define GW_CACHE_LINE    64
+#define GW_MUST_USE     __attribute__((warn_unused_result))
+#define GW_NORETURN     __attribute__((noreturn))
+#define GW_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define GW_CACHE_LINE   64
 
 /* "No slot": what a link holds when it links to nothing. */
 #define GW_NONE UINT32_MAX

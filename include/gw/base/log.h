@@ -50,8 +50,7 @@ void gw_log_level_set(enum gw_log_level max);
 uint64_t gw_log_dropped(void);
 
 #define gw_log(level, event, ...)                                                                  \
-    gw_log_write((level), (event),                                                                 \
-                 (struct gw_log_field[]){{.key = NULL}, ##__VA_ARGS__},                            \
+    gw_log_write((level), (event), (struct gw_log_field[]){{.key = NULL}, ##__VA_ARGS__},          \
                  sizeof((struct gw_log_field[]){{.key = NULL}, ##__VA_ARGS__}) /                   \
                      sizeof(struct gw_log_field))
 

@@ -14,11 +14,11 @@
 struct gw_spsc {
     uint8_t *items;
     uint32_t item_bytes;
-    uint32_t mask;                                            /* capacity - 1 */
-    _Alignas(GW_CACHE_LINE) _Atomic uint32_t head;            /* the popper's */
-    uint32_t tail_seen;                                       /* the popper's copy of tail */
-    _Alignas(GW_CACHE_LINE) _Atomic uint32_t tail;            /* the pusher's */
-    uint32_t head_seen;                                       /* the pusher's copy of head */
+    uint32_t mask;                                 /* capacity - 1 */
+    _Alignas(GW_CACHE_LINE) _Atomic uint32_t head; /* the popper's */
+    uint32_t tail_seen;                            /* the popper's copy of tail */
+    _Alignas(GW_CACHE_LINE) _Atomic uint32_t tail; /* the pusher's */
+    uint32_t head_seen;                            /* the pusher's copy of head */
 };
 
 /* 0 or -ENOMEM; capacity is rounded up to a power of two. */

@@ -1,8 +1,8 @@
 /*
  * A hierarchical timer wheel over slots: 6 levels of 64 lists, ticks of 64 ms, counted in 32 bits
- * from the start (8.7 years; later deadlines are clamped to that). Nodes live inside the owner's array
- * (12 bytes each, links are slots). Arming, disarming and firing cost O(1), and a wheel on which
- * nothing is armed costs nothing: gw_timer_wheel_next tells how long the loop may sleep.
+ * from the start (8.7 years; later deadlines are clamped to that). Nodes live inside the owner's
+ * array (12 bytes each, links are slots). Arming, disarming and firing cost O(1), and a wheel on
+ * which nothing is armed costs nothing: gw_timer_wheel_next tells how long the loop may sleep.
  *
  * A timer never fires early and at most one tick late (plus how late the loop runs).
  */
@@ -48,7 +48,8 @@ bool gw_timer_is_armed(const struct gw_timer_wheel *wheel, uint32_t slot);
  */
 GW_MUST_USE uint32_t gw_timer_wheel_pop(struct gw_timer_wheel *wheel, struct gw_instant now);
 
-/* How long until something may be due, in ns; 0 if something is; UINT64_MAX when nothing is armed. */
+/* How long until something may be due, in ns; 0 if something is; UINT64_MAX when nothing is armed.
+ */
 uint64_t gw_timer_wheel_next(const struct gw_timer_wheel *wheel, struct gw_instant now);
 
 /* Asserts that lists, bits and counts agree. */

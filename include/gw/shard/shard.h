@@ -45,7 +45,7 @@ struct gw_shard_options {
     uint32_t rate_frames_per_s, rate_burst, rate_over_s_max;
     uint32_t mismatch_delay_s, mismatch_delay_s_max;
     struct gw_session_limits limits;
-    uint64_t epoch; /* of this process's life: high 24 bits of session epochs     */
+    uint64_t epoch; /* when this process's life of the log began, in us: session epochs count on */
     struct gw_ring_options ring;
     struct gw_shard_listener listeners[GW_SHARD_LISTENERS_MAX];
     uint32_t listener_count;

@@ -68,10 +68,10 @@ void gw_tls_context_leaves(const struct gw_tls_context *context, struct gw_tls_l
 
 /* What a session reads from and writes to during one call. */
 struct gw_tls_io {
-    struct gw_bytes in;  /* ciphertext not read yet; advanced by the call                    */
-    uint8_t *out;        /* the caller's room, GW_TLS_OUT_BYTES_MAX                          */
+    struct gw_bytes in; /* ciphertext not read yet; advanced by the call                    */
+    uint8_t *out;       /* the caller's room, GW_TLS_OUT_BYTES_MAX                          */
     size_t out_capacity;
-    size_t out_bytes;    /* filled part of it: to be sent, in order, before anything later   */
+    size_t out_bytes; /* filled part of it: to be sent, in order, before anything later   */
 };
 
 enum gw_tls_result {
@@ -125,11 +125,11 @@ const char *gw_tls_failure(const struct gw_tls *tls);
 /* Classes of failure, for counters. */
 enum gw_tls_failure_kind {
     GW_TLS_FAILURE_NONE,
-    GW_TLS_FAILURE_VERSION,   /* 1.1 or older                           */
-    GW_TLS_FAILURE_NO_SUITE,  /* nothing in common                      */
-    GW_TLS_FAILURE_PEER_ALERT,/* the peer refused us                    */
-    GW_TLS_FAILURE_NOT_TLS,   /* first bytes are no ClientHello         */
-    GW_TLS_FAILURE_RECORD,    /* bad record, bad MAC, overflow          */
+    GW_TLS_FAILURE_VERSION,    /* 1.1 or older                           */
+    GW_TLS_FAILURE_NO_SUITE,   /* nothing in common                      */
+    GW_TLS_FAILURE_PEER_ALERT, /* the peer refused us                    */
+    GW_TLS_FAILURE_NOT_TLS,    /* first bytes are no ClientHello         */
+    GW_TLS_FAILURE_RECORD,     /* bad record, bad MAC, overflow          */
     GW_TLS_FAILURE_OTHER,
 };
 enum gw_tls_failure_kind gw_tls_failure_kind(const struct gw_tls *tls);

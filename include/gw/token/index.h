@@ -63,11 +63,11 @@ enum gw_login {
 };
 
 struct gw_grant {
-    uint32_t device;        /* number of the device, from 1; never reused                    */
-    uint32_t product;       /* number of the product, from 1                                 */
-    uint32_t org;           /* number of the organisation, from 1                            */
-    uint32_t generation;    /* of the token's row: changes when it is rotated or rebound     */
-    uint8_t product_flags;  /* enum gw_product_flags                                         */
+    uint32_t device;       /* number of the device, from 1; never reused                    */
+    uint32_t product;      /* number of the product, from 1                                 */
+    uint32_t org;          /* number of the organisation, from 1                            */
+    uint32_t generation;   /* of the token's row: changes when it is rotated or rebound     */
+    uint8_t product_flags; /* enum gw_product_flags                                         */
     uint8_t quota_class;
 };
 
@@ -109,10 +109,10 @@ enum gw_index_change_kind {
     GW_INDEX_DEVICE_DISABLED,
     GW_INDEX_DEVICE_ENABLED,
     GW_INDEX_PRODUCT_ADDED,
-    GW_INDEX_PRODUCT_CLOSED,    /* every device of `product`                                     */
+    GW_INDEX_PRODUCT_CLOSED, /* every device of `product`                                     */
     GW_INDEX_PRODUCT_OPENED,
     GW_INDEX_ORG_ADDED,
-    GW_INDEX_ORG_CLOSED,        /* every device of `org`                                         */
+    GW_INDEX_ORG_CLOSED, /* every device of `org`                                         */
     GW_INDEX_ORG_OPENED,
 };
 
@@ -152,8 +152,8 @@ void gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOK
 struct gw_index_stat {
     uint64_t generation; /* grows with every commit of the writer */
     uint64_t tokens, products, devices, orgs;
-    bool complete;      /* the builder marked it finished                                     */
-    bool authoritative; /* complete, and neither older nor much smaller than what was served  */
+    bool complete;       /* the builder marked it finished                                     */
+    bool authoritative;  /* complete, and neither older nor much smaller than what was served  */
     const char *why_not; /* a text when not authoritative                                     */
 };
 

@@ -46,7 +46,8 @@ struct gw_property {
 
 GW_MUST_USE bool gw_property_parse(struct gw_bytes body, struct gw_property *out);
 
-/* EVENT_LOG (64): code [NUL text]; EVENT_CLEAR (65): code [NUL "all"]. False when the code is empty. */
+/* EVENT_LOG (64): code [NUL text]; EVENT_CLEAR (65): code [NUL "all"]. False when the code is
+ * empty. */
 struct gw_event {
     struct gw_bytes code;
     struct gw_bytes text; /* empty when absent */

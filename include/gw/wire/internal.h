@@ -13,13 +13,13 @@
 #include <gw/base/defs.h>
 
 enum gw_internal {
-    GW_INTERNAL_EMPTY,       /* no body: status 2                                      */
-    GW_INTERNAL_INFO,        /* the info frame                                         */
-    GW_INTERNAL_RTC,         /* "rtc" or "rtc" NUL "sync"                              */
-    GW_INTERNAL_UTC,         /* "utc" NUL what: argument = what                        */
-    GW_INTERNAL_META_GET,    /* "meta" NUL "get" NUL field: argument = field           */
-    GW_INTERNAL_META_SET,    /* "meta" NUL "set" NUL field NUL value: argument, value  */
-    GW_INTERNAL_UNKNOWN,     /* silence                                                */
+    GW_INTERNAL_EMPTY,    /* no body: status 2                                      */
+    GW_INTERNAL_INFO,     /* the info frame                                         */
+    GW_INTERNAL_RTC,      /* "rtc" or "rtc" NUL "sync"                              */
+    GW_INTERNAL_UTC,      /* "utc" NUL what: argument = what                        */
+    GW_INTERNAL_META_GET, /* "meta" NUL "get" NUL field: argument = field           */
+    GW_INTERNAL_META_SET, /* "meta" NUL "set" NUL field NUL value: argument, value  */
+    GW_INTERNAL_UNKNOWN,  /* silence                                                */
 };
 
 /*

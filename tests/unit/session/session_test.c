@@ -37,8 +37,7 @@ static struct life in_login(void)
 static struct life in_live(uint8_t product_flags)
 {
     struct life l = in_login();
-    struct gw_grant grant = {
-        .device = 7, .product = 3, .org = 1, .product_flags = product_flags};
+    struct gw_grant grant = {.device = 7, .product = 3, .org = 1, .product_flags = product_flags};
 
     gw_session_login(&l.s, &l.cold, &limits, 1, GW_LOGIN_GRANTED, &grant, &l.todo);
     return l;
@@ -57,20 +56,17 @@ static void only_the_drawn_edges_are_legal(void **state)
 {
     static const char drawn[GW_SESSION_STATES][GW_SESSION_STATES + 1] = {
         /*                        F A H L V C */
-        [GW_SESSION_FREE] =      "-+----",
-        [GW_SESSION_ACCEPTING] = "+-++--",
-        [GW_SESSION_HANDSHAKE] = "---+-+",
-        [GW_SESSION_LOGIN] =     "----++",
-        [GW_SESSION_LIVE] =      "-----+",
-        [GW_SESSION_CLOSING] =   "+-----",
+        [GW_SESSION_FREE] = "-+----",      [GW_SESSION_ACCEPTING] = "+-++--",
+        [GW_SESSION_HANDSHAKE] = "---+-+", [GW_SESSION_LOGIN] = "----++",
+        [GW_SESSION_LIVE] = "-----+",      [GW_SESSION_CLOSING] = "+-----",
     };
 
     (void)state;
     for (int from = 0; from < GW_SESSION_STATES; from++)
         for (int to = 0; to < GW_SESSION_STATES; to++)
-            assert_int_equal(gw_session_may_move((enum gw_session_state)from,
-                                                 (enum gw_session_state)to),
-                             drawn[from][to] == '+');
+            assert_int_equal(
+                gw_session_may_move((enum gw_session_state)from, (enum gw_session_state)to),
+                drawn[from][to] == '+');
 }
 
 static void only_an_authoritative_miss_is_answered_9(void **state)
@@ -152,24 +148,106 @@ static void every_frame_has_its_answer(void **state)
         uint8_t record;
         enum gw_close_reason close;
     } rows[] = {
-        {"write", 20, {(const uint8_t *)"vw\0" "1\0" "5", 6}, GW_ANSWER_NONE, 0, GW_RECORD_PIN_WRITE, 0},
-        {"write without value", 20, {(const uint8_t *)"vw\0" "1", 4}, GW_ANSWER_NOW, 2, 0, 0},
-        {"empty value", 20, {(const uint8_t *)"vw\0" "1\0", 5}, GW_ANSWER_NOW, 2, 0, 0},
-        {"pin 256", 20, {(const uint8_t *)"vw\0" "256\0" "1", 8}, GW_ANSWER_NOW, 2, 0, 0},
-        {"poll is ignored", 20, {(const uint8_t *)"dr\0" "5", 4}, GW_ANSWER_NONE, 0, 0, 0},
+        {"write",
+         20,
+         {(const uint8_t *)"vw\0"
+                           "1\0"
+                           "5",
+          6},
+         GW_ANSWER_NONE,
+         0,
+         GW_RECORD_PIN_WRITE,
+         0},
+        {"write without value",
+         20,
+         {(const uint8_t *)"vw\0"
+                           "1",
+          4},
+         GW_ANSWER_NOW,
+         2,
+         0,
+         0},
+        {"empty value",
+         20,
+         {(const uint8_t *)"vw\0"
+                           "1\0",
+          5},
+         GW_ANSWER_NOW,
+         2,
+         0,
+         0},
+        {"pin 256",
+         20,
+         {(const uint8_t *)"vw\0"
+                           "256\0"
+                           "1",
+          8},
+         GW_ANSWER_NOW,
+         2,
+         0,
+         0},
+        {"poll is ignored",
+         20,
+         {(const uint8_t *)"dr\0"
+                           "5",
+          4},
+         GW_ANSWER_NONE,
+         0,
+         0,
+         0},
         {"ping", 6, {NULL, 0}, GW_ANSWER_PING, 200, 0, 0},
         {"response", 0, {NULL, 0}, GW_ANSWER_NONE, 0, 0, 0},
         {"second login", 29, {(const uint8_t *)"x", 1}, GW_ANSWER_NOW, 4, 0, 0},
-        {"property", 19, {(const uint8_t *)"1\0color\0#fff", 12}, GW_ANSWER_DURABLE, 200, GW_RECORD_PROPERTY, 0},
+        {"property",
+         19,
+         {(const uint8_t *)"1\0color\0#fff", 12},
+         GW_ANSWER_DURABLE,
+         200,
+         GW_RECORD_PROPERTY,
+         0},
         {"property without value", 19, {(const uint8_t *)"1\0color", 7}, GW_ANSWER_NOW, 11, 0, 0},
-        {"event", 64, {(const uint8_t *)"hot\0desc", 8}, GW_ANSWER_DURABLE, 200, GW_RECORD_EVENT, 0},
+        {"event",
+         64,
+         {(const uint8_t *)"hot\0desc", 8},
+         GW_ANSWER_DURABLE,
+         200,
+         GW_RECORD_EVENT,
+         0},
         {"empty event", 64, {NULL, 0}, GW_ANSWER_NOW, 2, 0, 0},
-        {"event clear", 65, {(const uint8_t *)"hot\0all", 7}, GW_ANSWER_DURABLE, 200, GW_RECORD_EVENT_CLEAR, 0},
+        {"event clear",
+         65,
+         {(const uint8_t *)"hot\0all", 7},
+         GW_ANSWER_DURABLE,
+         200,
+         GW_RECORD_EVENT_CLEAR,
+         0},
         {"empty internal", 17, {NULL, 0}, GW_ANSWER_NOW, 2, 0, 0},
-        {"unknown internal", 17, {(const uint8_t *)"zzz\0" "1", 5}, GW_ANSWER_NONE, 0, 0, 0},
-        {"meta set", 17, {(const uint8_t *)"meta\0set\0F\0v", 12}, GW_ANSWER_DURABLE, 200, GW_RECORD_META_SET, 0},
+        {"unknown internal",
+         17,
+         {(const uint8_t *)"zzz\0"
+                           "1",
+          5},
+         GW_ANSWER_NONE,
+         0,
+         0,
+         0},
+        {"meta set",
+         17,
+         {(const uint8_t *)"meta\0set\0F\0v", 12},
+         GW_ANSWER_DURABLE,
+         200,
+         GW_RECORD_META_SET,
+         0},
         {"sync without pins", 16, {(const uint8_t *)"vr", 2}, GW_ANSWER_NOW, 2, 0, 0},
-        {"sync of a pin", 16, {(const uint8_t *)"vr\0" "9", 4}, GW_ANSWER_NONE, 0, 0, 0},
+        {"sync of a pin",
+         16,
+         {(const uint8_t *)"vr\0"
+                           "9",
+          4},
+         GW_ANSWER_NONE,
+         0,
+         0,
+         0},
         {"bridge", 15, {(const uint8_t *)"64\0i\0x", 6}, GW_ANSWER_NOW, 6, 0, 0},
         {"legacy mail", 13, {(const uint8_t *)"a", 1}, GW_ANSWER_NOW, 2, 0, 0},
         {"unknown 99", 99, {(const uint8_t *)"a", 1}, GW_ANSWER_NOW, 2, 0, 0},
@@ -200,17 +278,28 @@ static void members_of_a_group_share_its_time(void **state)
     struct life l = in_live(0);
 
     (void)state;
-    give(&l, 21, 1, BODY("t\0" "1700000000123"));
-    give(&l, 20, 2, BODY("vw\0" "1\0" "1"));
+    give(&l, 21, 1,
+         BODY("t\0"
+              "1700000000123"));
+    give(&l, 20, 2,
+         BODY("vw\0"
+              "1\0"
+              "1"));
     assert_true(l.todo.record.time_us == UINT64_C(1700000000123000));
     assert_int_equal(l.todo.record.flags, GW_RECORD_GROUPED | GW_RECORD_DEVICE_TIME);
     give(&l, 21, 3, BODY("b"));
-    give(&l, 20, 4, BODY("vw\0" "2\0" "1"));
+    give(&l, 20, 4,
+         BODY("vw\0"
+              "2\0"
+              "1"));
     assert_true(l.todo.record.time_us == NOW_US);
     assert_int_equal(l.todo.record.flags, GW_RECORD_GROUPED);
     give(&l, 21, 5, BODY("e"));
     assert_int_equal(l.todo.record.kind, GW_RECORD_GROUP_END);
-    give(&l, 20, 6, BODY("vw\0" "3\0" "1"));
+    give(&l, 20, 6,
+         BODY("vw\0"
+              "3\0"
+              "1"));
     assert_int_equal(l.todo.record.flags, 0);
 }
 
@@ -219,8 +308,9 @@ static void heartbeats_are_clamped_and_never_overflow(void **state)
     static const struct {
         int64_t beat;
         uint16_t idle_s;
-    } rows[] = {{0, 12}, {-5, 12}, {5, 12}, {10, 23}, {40, 92}, {45, 104}, {3600, 8280},
-                {4000000, 8280}, {INT64_C(1) << 31, 8280}};
+    } rows[] = {{0, 12},      {-5, 12},        {5, 12},
+                {10, 23},     {40, 92},        {45, 104},
+                {3600, 8280}, {4000000, 8280}, {INT64_C(1) << 31, 8280}};
 
     (void)state;
     for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++)
@@ -236,19 +326,32 @@ static void time_is_answered_with_the_request_id(void **state)
     assert_int_equal(l.todo.answer, GW_ANSWER_BODY);
     assert_int_equal(l.todo.msg_id, 14);
     assert_int_equal(l.todo.body_bytes, 14);
-    assert_memory_equal(l.todo.body, "rtc\0" "1700000000", 14);
+    assert_memory_equal(l.todo.body,
+                        "rtc\0"
+                        "1700000000",
+                        14);
     give(&l, 17, 13, BODY("utc\0time"));
     assert_int_equal(l.todo.body_bytes, 22);
-    assert_memory_equal(l.todo.body, "utc\0time\0" "1700000000000", 22);
+    assert_memory_equal(l.todo.body,
+                        "utc\0time\0"
+                        "1700000000000",
+                        22);
 }
 
 static void updates_wait_for_a_required_info_frame(void **state)
 {
     struct life l = in_live(GW_PRODUCT_INFO_REQUIRED);
-    struct gw_frame info = {.type = 17, .msg_id = 2, .body = BODY("h-beat\0" "40\0" "tmpl\0TMPLx")};
+    struct gw_frame info = {.type = 17,
+                            .msg_id = 2,
+                            .body = BODY("h-beat\0"
+                                         "40\0"
+                                         "tmpl\0TMPLx")};
 
     (void)state;
-    give(&l, 20, 3, BODY("vw\0" "1\0" "5"));
+    give(&l, 20, 3,
+         BODY("vw\0"
+              "1\0"
+              "5"));
     assert_true(l.todo.hold);
     assert_false(l.todo.publish);
     give(&l, 6, 4, BODY(""));
@@ -259,7 +362,10 @@ static void updates_wait_for_a_required_info_frame(void **state)
     gw_session_info(&l.s, &l.cold, &limits, &info, true, &l.todo);
     assert_int_equal(l.todo.status, 200);
     assert_int_equal(l.s.idle_s, 92);
-    give(&l, 20, 5, BODY("vw\0" "1\0" "5"));
+    give(&l, 20, 5,
+         BODY("vw\0"
+              "1\0"
+              "5"));
     assert_false(l.todo.hold);
     assert_true(l.todo.publish);
 }
