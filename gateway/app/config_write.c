@@ -235,6 +235,7 @@ static const char manual_head[] =
     "  file that can be used in its place. Paths come out absolute.\n"
     "- A parameter written `group.name` below stands as `name` inside `group = { ... };`.\n"
     "- Names of hosts are not resolved: addresses are numbers. `@include` is not supported.\n"
+    "- `SIGHUP` reads the certificates again; every other change needs a restart.\n"
     "- An empty text (`\"\"`) is the same as leaving the parameter out where its default is empty, "
     "and\n"
     "  switches it off where it is not.\n"

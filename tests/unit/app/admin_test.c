@@ -101,6 +101,9 @@ static int stop(void **state)
     return 0;
 }
 
+/* How long nothing must happen to call it quiet: loopback delivers within the sending call. */
+enum { QUIET_MS = 3 };
+
 /* One turn of the control thread's loop, without sleeping longer than `wait_ms`. */
 static int turn(int wait_ms)
 {
@@ -114,7 +117,7 @@ static int turn(int wait_ms)
 
 static void turn_until_quiet(void)
 {
-    while (turn(20) > 0)
+    while (turn(QUIET_MS) > 0)
         ;
 }
 
