@@ -44,9 +44,12 @@ struct gw_journal_reader {
     bool scanned;      /* `end` comes from a scan                  */
     struct gw_segment_walk walk;
 
+    bool entered;                     /* a segment was opened           */
     struct gw_journal_position start; /* nothing before it is given out */
     uint64_t epoch;                   /* of `last` and `proven`         */
     struct gw_lane_marks last, proven;
+
+    struct gw_journal_position waited_for; /* the mark that ended the last wait */
 
     bool in_batch, has_damage;
     struct gw_journal_item damage; /* goes out before the batch */
@@ -116,6 +119,15 @@ static bool is_before_start(const struct gw_journal_reader *reader,
     return gw_journal_position_is_before(position, reader->start);
 }
 
+/* Nothing more of this epoch comes: what was proven durable and was not met is lost. */
+static void settle(struct gw_journal_reader *reader, struct gw_journal_position at)
+{
+    if (!is_before_start(reader, at))
+        report(reader, at, 0, gw_lane_marks_missing(&reader->last, &reader->proven));
+    for (uint32_t lane = 0; lane < reader->proven.lanes; lane++)
+        gw_lane_marks_raise(&reader->last, lane, reader->proven.last[lane]);
+}
+
 /* What the header says came before, against what was met. */
 static void enter_epoch(struct gw_journal_reader *reader)
 {
@@ -123,7 +135,7 @@ static void enter_epoch(struct gw_journal_reader *reader)
     struct gw_journal_position at = {.segment = header->number, .offset = 0};
 
     if (reader->epoch != header->epoch) {
-        report(reader, at, 0, gw_lane_marks_missing(&reader->last, &reader->proven));
+        settle(reader, at);
         reader->last.lanes = reader->proven.lanes = 0;
     }
     for (uint32_t lane = 0; lane < header->lanes; lane++) {
@@ -134,6 +146,25 @@ static void enter_epoch(struct gw_journal_reader *reader)
         gw_lane_marks_raise(&reader->last, lane, header->last[lane]);
     }
     reader->epoch = header->epoch;
+}
+
+/*
+ * The first segment that is opened lies behind the one where reading was to begin: did batches
+ * behind that position go with it?
+ */
+static void note_deleted(struct gw_journal_reader *reader)
+{
+    struct gw_journal_position start = reader->start;
+
+    if (reader->entered || start.segment == 0 || reader->number <= start.segment)
+        return;
+    if (!reader->headless &&
+        (reader->header.previous < start.segment ||
+         (reader->header.previous == start.segment && start.offset >= reader->header.previous_end)))
+        return;
+    reader->has_damage = true;
+    reader->damage =
+        (struct gw_journal_item){.kind = GW_JOURNAL_DAMAGE, .position = start, .deleted = true};
 }
 
 /* 1 when there is a next segment and it is open now, 0 when there is none yet. */
@@ -162,15 +193,8 @@ static int enter_next(struct gw_journal_reader *reader)
     reader->number = number;
     reader->end = GW_SEGMENT_DATA_AT;
     reader->end_is_final = reader->scanned = false;
-    if (number > reader->start.segment && reader->start.segment > 0 &&
-        reader->start.offset != UINT64_MAX && reader->epoch == 0) {
-        report(reader, reader->start, 0, 0);
-        reader->damage = (struct gw_journal_item){
-            .kind = GW_JOURNAL_DAMAGE, .position = reader->start, .deleted = true};
-        reader->has_damage = reader->header.previous > reader->start.segment || reader->headless ||
-                             (reader->header.previous == reader->start.segment &&
-                              reader->start.offset < reader->header.previous_end);
-    }
+    note_deleted(reader);
+    reader->entered = true;
     if (reader->headless)
         memset(&reader->header, 0, sizeof(reader->header));
     else
@@ -185,7 +209,35 @@ static void leave(struct gw_journal_reader *reader)
     reader->fd = -1;
 }
 
-/* The successor says where this one ends; -ENOENT when there is none. */
+/*
+ * Nobody says where the segment ends: look as recovery would, after syncing what a killed writer
+ * left in memory only. `mark_offset` as in gw_segment_scan.
+ */
+static int end_from_scan(struct gw_journal_reader *reader, uint64_t mark_offset)
+{
+    struct gw_segment_scan *scan;
+    int err;
+
+    if (reader->scanned || reader->headless)
+        return 0;
+    err = reader->io->fdatasync(reader->io->context, reader->fd);
+    if (err != 0 && err != -EINVAL && err != -EROFS)
+        return err;
+    if ((scan = malloc(sizeof(*scan))) == NULL)
+        return -ENOMEM;
+    err = gw_segment_scan(reader->io, reader->fd, &reader->header, mark_offset, scan);
+    if (err == 0) {
+        reader->end = gw_max_u64(scan->end, reader->walk.at);
+        reader->scanned = true;
+        for (uint32_t lane = 0; lane < scan->last.lanes; lane++)
+            gw_lane_marks_raise(&reader->proven, lane, scan->last.last[lane]);
+        gw_segment_scan_fini(scan);
+    }
+    free(scan);
+    return err;
+}
+
+/* The successor says where this one ends; -ENOENT when there is none, -EAGAIN to ask again. */
 static int end_from_successor(struct gw_journal_reader *reader)
 {
     struct gw_segment_header *next;
@@ -201,48 +253,15 @@ static int end_from_successor(struct gw_journal_reader *reader)
     err = next == NULL ? -ENOMEM : gw_segment_header_read(reader->io, fd, number, next);
     (void)reader->io->close(reader->io->context, fd);
     if (err == -EBADMSG || (err == 0 && next->previous > reader->number)) {
-        /* The one that knew is gone or unreadable: all that is sound here, gaps will tell. */
-        int64_t size = reader->io->size(reader->io->context, reader->fd);
-
-        err = size < 0 ? (int)size : 0;
-        reader->end = gw_max_u64(size < 0 ? 0 : (uint64_t)size, reader->walk.at);
-        reader->scanned = true;
-        reader->end_is_final = err == 0;
+        /* The one that knew is gone or unreadable. */
+        err = end_from_scan(reader, 0);
     } else if (err == 0) {
-        /* One that begins before us never had a batch that was acknowledged: so do we. */
+        /* One that does not follow on us says that nothing of ours was acknowledged. */
         reader->end = next->previous == reader->number ? next->previous_end : reader->walk.at;
         reader->scanned = false;
-        reader->end_is_final = true;
     }
+    reader->end_is_final = err == 0;
     free(next);
-    return err;
-}
-
-/* Nobody writes: sync what a killed writer left in memory, then look as recovery would. */
-static int end_from_scan(struct gw_journal_reader *reader, const struct gw_journal_mark *mark)
-{
-    struct gw_segment_scan *scan;
-    uint64_t mark_offset = 0;
-    int err;
-
-    if (reader->scanned)
-        return 0;
-    if ((err = reader->io->fdatasync(reader->io->context, reader->fd)) != 0 && err != -EINVAL &&
-        err != -EROFS)
-        return err;
-    if (mark->epoch == reader->header.epoch && mark->durable.segment == reader->number)
-        mark_offset = mark->durable.offset;
-    if ((scan = malloc(sizeof(*scan))) == NULL)
-        return -ENOMEM;
-    err = gw_segment_scan(reader->io, reader->fd, &reader->header, mark_offset, scan);
-    if (err == 0) {
-        reader->end = gw_max_u64(scan->end, reader->walk.at);
-        reader->scanned = true;
-        for (uint32_t lane = 0; lane < scan->last.lanes; lane++)
-            gw_lane_marks_raise(&reader->proven, lane, scan->last.last[lane]);
-        gw_segment_scan_fini(scan);
-    }
-    free(scan);
     return err;
 }
 
@@ -263,11 +282,12 @@ static int refresh_end(struct gw_journal_reader *reader)
             continue;
         if (err != -ENOENT)
             return err;
+        lives = writer_lives(reader);
         if (reader->headless) {
             reader->end = reader->walk.at;
+            reader->end_is_final = !lives;
             return 0;
         }
-        lives = writer_lives(reader);
         err = read_mark(reader, &mark);
         if (err != 0 && err != -ENOENT)
             return err;
@@ -284,26 +304,31 @@ static int refresh_end(struct gw_journal_reader *reader)
                 continue;
             return err;
         }
-        return end_from_scan(reader, &mark);
+        if (mark.epoch != reader->header.epoch || mark.durable.segment != reader->number)
+            mark.durable.offset = 0;
+        return end_from_scan(reader, mark.durable.offset);
     }
 }
 
-/* True when the batch is one to give out. */
-static bool take_batch(struct gw_journal_reader *reader, const struct gw_batch *batch,
+/* Notes the batch, and prepares to give its records out unless they were, or come before `start`.
+ */
+static void take_batch(struct gw_journal_reader *reader, const struct gw_batch *batch,
                        uint64_t found_at)
 {
     struct gw_journal_position at = {.segment = reader->number, .offset = found_at};
     uint64_t last;
 
     gw_lane_marks_prove(&reader->proven, batch);
+    if (batch->kind == GW_BATCH_CLOSING)
+        settle(reader, at);
     if (batch->kind != GW_BATCH_RECORDS)
-        return false;
+        return;
     last = gw_lane_marks_at(&reader->last, batch->lane);
     if (batch->sequence <= last)
-        return false;
+        return;
     gw_lane_marks_raise(&reader->last, batch->lane, batch->sequence);
     if (is_before_start(reader, at))
-        return false;
+        return;
     report(reader, at, 0, batch->sequence - last - 1);
     reader->item = (struct gw_journal_item){
         .kind = GW_JOURNAL_RECORD,
@@ -313,7 +338,6 @@ static bool take_batch(struct gw_journal_reader *reader, const struct gw_batch *
     };
     reader->records = gw_batch_records(batch);
     reader->in_batch = reader->records.left > 0;
-    return true;
 }
 
 /* From where the walk stands to the end: 1 when a batch or damage can be given out, 0 at the end.
@@ -336,12 +360,13 @@ static int read_on(struct gw_journal_reader *reader)
             struct gw_journal_position hole = {.segment = reader->number, .offset = before};
             struct gw_journal_position hole_end = {.segment = reader->number, .offset = found_at};
 
-            if (!gw_journal_position_is_before(hole, reader->start) ||
-                gw_journal_position_is_before(reader->start, hole_end))
+            if (gw_journal_position_is_before(reader->start, hole_end))
                 report(reader, hole, found_at - before, 0);
         }
         if (result == 1)
-            (void)take_batch(reader, &batch, found_at);
+            take_batch(reader, &batch, found_at);
+        else if (reader->scanned)
+            settle(reader, here(reader));
         if (reader->in_batch || reader->has_damage)
             return 1;
         if (result == 0)
@@ -426,9 +451,14 @@ bool gw_journal_reader_wait(struct gw_journal_reader *reader, uint32_t timeout_m
     for (;;) {
         uint32_t ms = timeout_ms < POLL_MS ? timeout_ms : POLL_MS;
 
+        /* A mark is good for one yes: should nothing be readable up to it, the caller must not
+         * spin. */
         if (read_mark(reader, &mark) == 0 &&
-            gw_journal_position_is_before(here(reader), mark.durable))
+            gw_journal_position_is_before(here(reader), mark.durable) &&
+            gw_journal_position_is_before(reader->waited_for, mark.durable)) {
+            reader->waited_for = mark.durable;
             return true;
+        }
         if (timeout_ms == 0)
             return false;
         reader->io->sleep_ms(reader->io->context, ms);

@@ -184,7 +184,7 @@ static int recover_newest(struct opening *o, int fd, uint64_t size,
     int err;
 
     if (header == NULL) {
-        w->end = gw_max_u64(size, GW_SEGMENT_DATA_AT);
+        w->end = size;
         count_damage(o, fd, (struct gw_byte_range){.begin = 0, .end = size});
         return 0;
     }

@@ -40,8 +40,9 @@ void gw_writer_mark(struct gw_journal_writer *writer, bool closed)
     uint8_t bytes[GW_JOURNAL_MARK_BYTES];
 
     gw_journal_mark_encode(bytes, &mark);
-    /* Readers are late by one mark when this fails, and nothing else happens. */
-    (void)gw_journal_write_all(writer->io, writer->mark_fd, bytes, sizeof(bytes), 0);
+    /* Readers are late when this fails, until it is tried again; nothing else depends on it. */
+    writer->mark_is_late =
+        gw_journal_write_all(writer->io, writer->mark_fd, bytes, sizeof(bytes), 0) != 0;
 }
 
 /* Writes zeros from the end of the file, at most `piece` bytes and not beyond a full segment. */
@@ -280,6 +281,8 @@ bool gw_journal_writer_prepare(struct gw_journal_writer *writer)
     uint64_t filled = writer->filled;
     int err;
 
+    if (writer->mark_is_late)
+        gw_writer_mark(writer, false);
     if (writer->fd < 0 || writer->filled >= writer->end + writer->zero_ahead_bytes)
         return false;
     write_zeros(writer, writer->end + writer->zero_ahead_bytes - writer->filled);

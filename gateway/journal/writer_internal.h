@@ -23,6 +23,7 @@ struct gw_journal_writer {
     uint64_t zero_ahead_bytes;
 
     int lock_fd, dir_fd, mark_fd;
+    bool mark_is_late; /* the last one could not be written */
     uint64_t epoch, seed;
     struct gw_lane_marks last; /* durable, of this epoch */
 

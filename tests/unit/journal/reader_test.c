@@ -1,0 +1,271 @@
+/*
+ * Readers and cursors beside a living writer.
+ */
+#include "journal_kit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct gw_journal_position beginning = {.segment = 0};
+
+static struct gw_journal_reader *reader_from(const struct kit_dir *dir, enum gw_journal_from from,
+                                             struct gw_journal_position position)
+{
+    struct gw_journal_reader_options options = {
+        .path = dir->path, .from = from, .position = position};
+    struct gw_journal_reader *reader;
+    char why[256];
+
+    assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), 0);
+    return reader;
+}
+
+static void reader_follows_a_living_writer_across_rolls(void **state)
+{
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+    struct gw_journal_reader *reader;
+    struct kit_found found = {.in_order = true};
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    kit_drain(reader, &found);
+    for (uint64_t sequence = 1; sequence <= 100; sequence++) {
+        assert_false(gw_journal_reader_wait(reader, 0));
+        assert_int_equal(kit_write(writer, 2, sequence, sequence - 1, 10), 0);
+        assert_true(gw_journal_reader_wait(reader, 0));
+        kit_drain(reader, &found);
+        assert_int_equal(found.last[2], sequence);
+        assert_int_equal(found.batches, sequence);
+    }
+    assert_true(found.after.segment > 3);
+    /* The writer goes, another comes: the same reader reads on. */
+    gw_journal_writer_close(writer, true);
+    kit_drain(reader, &found);
+    assert_int_equal(found.batches, 100);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    kit_drain(reader, &found);
+    found.last[2] = 0; /* a new epoch counts from 1 again */
+    assert_int_equal(kit_write(writer, 2, 1, 0, 10), 0);
+    kit_drain(reader, &found);
+    assert_int_equal(found.batches, 101);
+    assert_int_equal(found.damages, 0);
+    assert_true(found.in_order);
+    gw_journal_reader_close(reader);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+static void reader_from_the_end_sees_only_what_comes(void **state)
+{
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    for (int alive = 1; alive >= 0; alive--) {
+        struct kit_found found = {.in_order = true};
+        struct gw_journal_reader *reader;
+
+        assert_int_equal(kit_write(writer, 0, 1, 0, 5), 0);
+        assert_int_equal(kit_write(writer, 1, 1, 0, 5), 0);
+        if (!alive)
+            gw_journal_writer_close(writer, false);
+        reader = reader_from(&dir, GW_JOURNAL_FROM_END, beginning);
+        kit_drain(reader, &found);
+        assert_int_equal(found.records, 0);
+        if (!alive)
+            writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+        assert_int_equal(kit_write(writer, 0, alive ? 2 : 1, alive ? 1 : 0, 5), 0);
+        kit_drain(reader, &found);
+        assert_int_equal(found.records, 5);
+        assert_int_equal(found.damages, 0);
+        gw_journal_reader_close(reader);
+        gw_journal_writer_close(writer, true);
+        writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    }
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+/* A consumer that dies after every third batch, before or after its commit. */
+static void cursor_gives_every_batch_at_least_once(void **state)
+{
+    enum { BATCHES = 60 };
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+    struct gw_journal_position position = beginning;
+    uint32_t seen[BATCHES + 1] = {0};
+    bool ended = false;
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
+    for (int life = 0; !ended; life++) {
+        struct gw_journal_reader *reader;
+        struct gw_journal_item item;
+        int err = gw_cursor_read(NULL, dir.path, "consumer", &position);
+
+        assert_int_equal(err, life == 0 ? -ENOENT : 0);
+        reader = reader_from(&dir, err == 0 ? GW_JOURNAL_FROM_POSITION : GW_JOURNAL_FROM_BEGINNING,
+                             position);
+        for (int done = 0; done < 3 && !ended;) {
+            assert_int_equal(gw_journal_reader_next(reader, &item), 0);
+            assert_int_not_equal(item.kind, GW_JOURNAL_DAMAGE);
+            ended = item.kind == GW_JOURNAL_END;
+            if (ended || !item.last)
+                continue;
+            seen[item.batch.sequence]++;
+            done++;
+            /* Every second life dies between the work and the commit of its last batch. */
+            if (done < 3 || life % 2 == 0)
+                assert_int_equal(gw_cursor_commit(NULL, dir.path, "consumer", item.after), 0);
+        }
+        gw_journal_reader_close(reader);
+        assert_true(life < BATCHES);
+    }
+    for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
+        assert_in_range(seen[sequence], 1, 2);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+static int count_cursors(void *visitor, const char *name, int err,
+                         struct gw_journal_position position)
+{
+    uint64_t *sum = visitor;
+
+    assert_int_equal(err, 0);
+    assert_non_null(name);
+    *sum += position.segment;
+    return 0;
+}
+
+static void cursors_are_listed_replaced_and_deleted(void **state)
+{
+    static const char *const bad[] = {"", ".", "..", ".x", "a/b", "a b", "\xc3\xa4"};
+    struct kit_dir dir;
+    struct gw_journal_position position;
+    uint64_t sum = 0;
+    char longest[GW_CURSOR_NAME_BYTES_MAX + 2];
+
+    (void)state;
+    kit_dir_make(&dir);
+    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, NULL), true);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(bad); i++)
+        assert_int_equal(gw_cursor_commit(NULL, dir.path, bad[i], (struct gw_journal_position){0}),
+                         -EINVAL);
+    memset(longest, 'x', sizeof(longest));
+    longest[GW_CURSOR_NAME_BYTES_MAX + 1] = '\0';
+    assert_false(gw_cursor_name_is_valid(longest));
+    longest[GW_CURSOR_NAME_BYTES_MAX] = '\0';
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, longest, (struct gw_journal_position){1, 9}),
+                     0);
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "b", (struct gw_journal_position){20, 8}), 0);
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "b", (struct gw_journal_position){300, 8}),
+                     0);
+    assert_int_equal(gw_cursor_read(NULL, dir.path, "b", &position), 0);
+    assert_int_equal(position.segment, 300);
+    assert_int_equal(gw_cursor_list(NULL, dir.path, count_cursors, &sum), 0);
+    assert_int_equal(sum, 301);
+    assert_int_equal(gw_cursor_delete(NULL, dir.path, "b"), 0);
+    assert_int_equal(gw_cursor_delete(NULL, dir.path, "b"), -ENOENT);
+    kit_dir_remove(&dir);
+}
+
+/* A commit that fails anywhere leaves the old position or the new one. */
+static void cursor_commit_is_all_or_nothing(void **state)
+{
+    struct kit_dir dir;
+    bool reached_the_end = false;
+
+    (void)state;
+    kit_dir_make(&dir);
+    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, NULL), true);
+    for (uint64_t n = 1; !reached_the_end; n++) {
+        struct gw_journal_position position;
+        struct kit_disk disk;
+        int err;
+
+        assert_int_equal(
+            gw_cursor_commit(NULL, dir.path, "c", (struct gw_journal_position){1, 8192}), 0);
+        kit_disk_init(&disk);
+        disk.fail_at = n;
+        disk.fail_with = -EIO;
+        disk.short_bytes = 7;
+        err = gw_cursor_commit(&disk.io, dir.path, "c", (struct gw_journal_position){2, 8192});
+        reached_the_end = disk.calls < n;
+        assert_int_equal(err, reached_the_end ? 0 : -EIO);
+        assert_int_equal(gw_cursor_read(NULL, dir.path, "c", &position), 0);
+        assert_true(position.segment == 1 || position.segment == 2);
+        assert_true(n < 50);
+    }
+    kit_dir_remove(&dir);
+}
+
+/* Every position that a commit may hold resumes exactly behind it. */
+static void reading_resumes_at_every_position(void **state)
+{
+    enum { BATCHES = 40 };
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+    struct gw_journal_reader *reader;
+    struct gw_journal_item item;
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
+    gw_journal_writer_close(writer, true);
+    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    for (;;) {
+        struct kit_found found;
+
+        assert_int_equal(gw_journal_reader_next(reader, &item), 0);
+        if (item.kind == GW_JOURNAL_END)
+            break;
+        if (!item.last)
+            continue;
+        found = kit_read(&dir, item.after);
+        assert_int_equal(found.batches, BATCHES - item.batch.sequence);
+        assert_int_equal(found.damages, 0);
+        assert_true(found.in_order);
+    }
+    gw_journal_reader_close(reader);
+    kit_dir_remove(&dir);
+}
+
+static void reader_of_nothing_says_why(void **state)
+{
+    struct gw_journal_reader_options options = {.path = "/nonexistent/journal"};
+    struct gw_journal_reader *reader;
+    char why[256] = "";
+
+    (void)state;
+    assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), -ENOENT);
+    assert_null(reader);
+    assert_non_null(strstr(why, "/nonexistent/journal"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reader_follows_a_living_writer_across_rolls),
+        cmocka_unit_test(reader_from_the_end_sees_only_what_comes),
+        cmocka_unit_test(cursor_gives_every_batch_at_least_once),
+        cmocka_unit_test(cursors_are_listed_replaced_and_deleted),
+        cmocka_unit_test(cursor_commit_is_all_or_nothing),
+        cmocka_unit_test(reading_resumes_at_every_position),
+        cmocka_unit_test(reader_of_nothing_says_why),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
