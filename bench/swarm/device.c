@@ -23,6 +23,9 @@ enum {
     PING_REPEAT_MS = 6000,
     SILENCE_MS = 18000, /* beyond the heartbeat */
     LOGIN_ID = 1,
+    /* What now_ms says when the fleet starts: beyond the longest heartbeat, so that "a heartbeat
+       ago" has a number. */
+    START_MS = 3600 * 1000,
 };
 
 struct swarm_carry {
@@ -39,12 +42,12 @@ static uint32_t slot_of(const struct swarm_fleet *fleet, const struct swarm_devi
 
 static uint32_t now_ms(const struct swarm_fleet *fleet)
 {
-    return (uint32_t)(gw_ns_between(fleet->start, fleet->now) / GW_NS_PER_MS);
+    return START_MS + (uint32_t)(gw_ns_between(fleet->start, fleet->now) / GW_NS_PER_MS);
 }
 
 static struct gw_instant at_ms(const struct swarm_fleet *fleet, uint64_t ms)
 {
-    return gw_instant_after(fleet->start, ms * GW_NS_PER_MS);
+    return gw_instant_after(fleet->start, (ms - START_MS) * GW_NS_PER_MS);
 }
 
 static bool is_connecting(uint8_t state)
@@ -311,9 +314,9 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
        the first heartbeat of each device comes early by its share of the interval. */
     age_ms =
         (uint32_t)((fleet->first + slot_of(fleet, device)) * UINT64_C(2654435761) % heartbeat_ms);
-    device->rx_ms = device->tx_ms = now > age_ms ? now - age_ms : 0;
-    look_again(fleet, device);
+    device->tx_ms = now - age_ms;
     device->rx_ms = now;
+    look_again(fleet, device);
 }
 
 static void on_login_answer(struct swarm_fleet *fleet, struct swarm_device *device, uint16_t status)

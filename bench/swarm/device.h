@@ -44,7 +44,7 @@ struct swarm_device {
     struct gw_instant due;          /* when the attempt under way was due         */
     struct gw_instant ping_due;     /* of the PING under way                      */
     struct gw_instant owed_due;     /* of the PING to follow it; 0: none          */
-    uint32_t rx_ms, tx_ms, ping_ms; /* last traffic, since the fleet's start   */
+    uint32_t rx_ms, tx_ms, ping_ms; /* last traffic, as now_ms tells time      */
     uint32_t session;               /* logins so far                              */
     uint32_t counter;               /* updates sent, over all sessions            */
     uint32_t session_first;         /* counter of this session's first update     */
