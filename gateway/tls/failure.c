@@ -82,9 +82,23 @@ static void set_no_suite(struct gw_tls *tls)
         set(tls, GW_TLS_FAILURE_NO_SUITE, "the peer offers no suite of the compat profile");
 }
 
+/*
+ * The first error of the TLS library: a record that fails its check, say, is first of all an error
+ * of the cipher, which knows nothing of records. Where there is none, the first error of all.
+ */
+static uint32_t take_error(void)
+{
+    const uint32_t first = ERR_peek_error();
+    uint32_t packed = ERR_get_error();
+
+    while (packed != 0 && ERR_GET_LIB(packed) != ERR_LIB_SSL)
+        packed = ERR_get_error();
+    return packed == 0 ? first : packed;
+}
+
 void gw_tls_failure_set(struct gw_tls *tls)
 {
-    const uint32_t packed = ERR_peek_error();
+    const uint32_t packed = take_error();
     const int reason = ERR_GET_REASON(packed);
     const char *text;
 

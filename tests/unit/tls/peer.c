@@ -19,6 +19,7 @@
 #include "certificate.h"
 
 struct pki pki;
+void (*pair_server_hook)(bool begins);
 
 const char *pki_path(const char *name)
 {
@@ -145,10 +146,18 @@ static void wire_add(struct wire *w, const void *data, size_t size)
     w->size += size;
 }
 
+static void call_hook(bool begins)
+{
+    if (pair_server_hook != NULL)
+        pair_server_hook(begins);
+}
+
 void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut)
 {
     *p = (struct pair){.cut = cut};
+    call_hook(true);
     p->server = gw_tls_open(server);
+    call_hook(false);
     assert_non_null(p->server);
     p->client = SSL_new(client);
     p->client_in = BIO_new(BIO_s_mem());
@@ -207,10 +216,14 @@ static void server_give(struct pair *p, const uint8_t *data, size_t size)
     struct gw_tls_io io = {.in = gw_bytes_of(data, size), .out = out, .out_capacity = sizeof out};
     size_t n = 0;
 
-    while ((p->result = gw_tls_read(p->server, &io, room, sizeof room, &n)) == GW_TLS_DATA) {
-        assert_in_range(n, 1, sizeof room);
+    do {
+        call_hook(true);
+        p->result = gw_tls_read(p->server, &io, room, sizeof room, &n);
+        call_hook(false);
+        if (p->result == GW_TLS_DATA)
+            assert_in_range(n, 1, sizeof room);
         wire_add(&p->server_got, room, n);
-    }
+    } while (p->result == GW_TLS_DATA);
     assert_int_equal(n, 0);
     assert_in_range(io.out_bytes, 0, GW_TLS_OUT_BYTES_MAX);
     if (p->result == GW_TLS_WANT)

@@ -65,6 +65,9 @@ bool pair_seal(struct pair *p, const void *data, size_t size);
 void pair_client_write(struct pair *p, const void *data, size_t size);
 void pair_shutdown(struct pair *p);
 
+/* Called around gw_tls_open and every gw_tls_read, where a test has set it. */
+extern void (*pair_server_hook)(bool begins);
+
 /* Largest record body among the records that stand from `from` on. */
 size_t wire_record_bytes_max(const struct wire *w, size_t from);
 

@@ -1,0 +1,480 @@
+/* Records after the handshake: whole, cut, altered, hostile; and both ways to say goodbye. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/aead.h>
+#include <openssl/err.h>
+
+#include "peer.h"
+
+static const uint16_t versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+struct ends {
+    struct gw_tls_context *server;
+    SSL_CTX *client;
+};
+
+static struct ends ends_create(uint16_t version)
+{
+    struct ends e = {server_create(LEAF_BOTH, GW_TLS_COMPAT, 0), client_create(version, version)};
+
+    return e;
+}
+
+static void ends_destroy(struct ends *e)
+{
+    gw_tls_context_destroy(e->server);
+    SSL_CTX_free(e->client);
+}
+
+static void connect_pair(struct pair *p, const struct ends *e, size_t cut)
+{
+    pair_open(p, e->server, e->client, cut);
+    pair_pump(p);
+    assert_true(gw_tls_is_established(p->server));
+}
+
+static uint8_t pattern[GW_TLS_PLAINTEXT_BYTES_MAX];
+
+static void fill_pattern(void)
+{
+    for (size_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = (uint8_t)(i * 31 + i / 251);
+}
+
+static void data_of_any_size_arrives_both_ways_at_every_cut(void **state)
+{
+    static const size_t sizes[] = {1, 2, 33, 511, 512, 513, 1400, 4096, 16383, 16384};
+    static const size_t cuts[] = {0, 1, 5, 6, 1000, 4096};
+
+    (void)state;
+    fill_pattern();
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+
+        for (size_t c = 0; c < GW_ARRAY_COUNT(cuts); c++) {
+            struct pair p;
+            size_t sum = 0;
+
+            connect_pair(&p, &e, cuts[c]);
+            for (size_t i = 0; i < GW_ARRAY_COUNT(sizes); i++) {
+                pair_client_write(&p, pattern, sizes[i]);
+                pair_pump(&p);
+                assert_true(pair_seal(&p, pattern, sizes[i]));
+                assert_int_equal(p.server_got.size, sum + sizes[i]);
+                assert_int_equal(p.client_got.size, sum + sizes[i]);
+                assert_memory_equal(p.server_got.data + sum, pattern, sizes[i]);
+                assert_memory_equal(p.client_got.data + sum, pattern, sizes[i]);
+                sum += sizes[i];
+            }
+            pair_close(&p);
+        }
+        ends_destroy(&e);
+    }
+}
+
+/* Finished and the first data in one delivery, and many records in another. */
+static void coalesced_records_are_all_read_in_one_call(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        struct pair p;
+        uint8_t flight[4096];
+        int n;
+
+        pair_open(&p, e.server, e.client, 0);
+        /* All but the last flight: our side must not be established before the data comes. */
+        while (SSL_in_init(p.client)) {
+            n = BIO_read(p.client_out, flight, sizeof flight);
+            if (n > 0)
+                pair_feed(&p, flight, (size_t)n);
+            (void)SSL_do_handshake(p.client);
+            if (versions[v] == TLS1_2_VERSION && gw_tls_is_established(p.server))
+                break; /* in TLS 1.2 the last flight is ours */
+        }
+        for (int i = 0; i < 100; i++)
+            pair_client_write(&p, "0123456789", 10);
+        pair_pump(&p);
+        assert_true(gw_tls_is_established(p.server));
+        assert_int_equal(p.server_got.size, 1000);
+        assert_memory_equal(p.server_got.data + 990, "0123456789", 10);
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void nothing_is_sealed_before_the_handshake_ends(void **state)
+{
+    struct ends e = ends_create(TLS1_3_VERSION);
+    uint8_t out[GW_TLS_OUT_BYTES_MAX];
+    struct gw_tls_io io = {.out = out, .out_capacity = sizeof out};
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, e.server, e.client, 0);
+    assert_false(gw_tls_seal(p.server, &io, gw_bytes_text("early")));
+    gw_tls_shutdown(p.server, &io);
+    assert_int_equal(io.out_bytes, 0);
+    pair_pump(&p); /* and no harm was done */
+    assert_true(gw_tls_is_established(p.server));
+    pair_close(&p);
+    ends_destroy(&e);
+}
+
+static void a_seal_without_room_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        uint8_t out[GW_TLS_OUT_BYTES_MAX];
+        struct pair p;
+
+        connect_pair(&p, &e, 0);
+        for (size_t room = 0; room < 100 + 22; room++) {
+            struct gw_tls_io io = {.out = out, .out_capacity = room + 7, .out_bytes = 7};
+
+            if (gw_tls_seal(p.server, &io, gw_bytes_of(pattern, 100))) {
+                fail_msg("%zu bytes hold no record of 100", room);
+            }
+            assert_int_equal(io.out_bytes, 7);
+        }
+        /* No sequence number was spent: the peer reads what comes next. */
+        assert_true(pair_seal(&p, "after", 5));
+        assert_int_equal(p.client_got.size, 5);
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void the_largest_seal_fits_the_room_promised(void **state)
+{
+    static const char *const suites[] = {"ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-SHA",
+                                         "ECDHE-ECDSA-CHACHA20-POLY1305"};
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(suites); i++) {
+        struct ends e = ends_create(TLS1_2_VERSION);
+        struct pair p;
+
+        assert_true(SSL_CTX_set_strict_cipher_list(e.client, suites[i]));
+        connect_pair(&p, &e, 0);
+        assert_true(pair_seal(&p, pattern, sizeof pattern));
+        assert_int_equal(p.client_got.size, sizeof pattern);
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void an_altered_record_ends_the_session(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        uint8_t record[128];
+        size_t size = 64;
+
+        for (size_t at = 0; at < size; at++) {
+            struct pair p;
+
+            connect_pair(&p, &e, 0);
+            pair_client_write(&p, "0123456789", 10);
+            size = (size_t)BIO_read(p.client_out, record, sizeof record);
+            assert_in_range(size, 20, 100);
+            record[at] ^= 0x01;
+            pair_feed(&p, record, size);
+            assert_int_equal(p.server_got.size, 0);
+            if (at == 3 || at == 4) {
+                /* A longer record is waited for, a shorter one fails its check. */
+                assert_true(p.result == GW_TLS_WANT || p.result == GW_TLS_FAILED);
+            } else {
+                assert_int_equal(p.result, GW_TLS_FAILED);
+                assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
+                assert_false(pair_seal(&p, "x", 1));
+                /* It stays failed, whatever comes. */
+                pair_feed(&p, record, size);
+                assert_int_equal(p.result, GW_TLS_FAILED);
+            }
+            pair_close(&p);
+        }
+        ends_destroy(&e);
+    }
+}
+
+static void a_replayed_record_ends_the_session(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        uint8_t record[128];
+        struct pair p;
+        size_t size;
+
+        connect_pair(&p, &e, 0);
+        pair_client_write(&p, "0123456789", 10);
+        size = (size_t)BIO_read(p.client_out, record, sizeof record);
+        pair_feed(&p, record, size);
+        assert_int_equal(p.server_got.size, 10);
+        pair_feed(&p, record, size);
+        assert_int_equal(p.result, GW_TLS_FAILED);
+        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
+        assert_int_equal(p.server_got.size, 10);
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+/* RFC 8446 5.2 and RFC 5246 6.2.3: longer than any record may be. */
+static void a_record_beyond_the_limit_is_refused_at_its_header(void **state)
+{
+    static const uint8_t header[] = {0x17, 0x03, 0x03, 0xff, 0xff};
+
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        struct pair p;
+
+        connect_pair(&p, &e, 0);
+        pair_feed(&p, header, sizeof header);
+        assert_int_equal(p.result, GW_TLS_FAILED);
+        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
+        assert_non_null(strstr(gw_tls_failure(p.server), "longer"));
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void the_peers_goodbye_is_answered_once(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        struct pair p;
+        size_t sent;
+
+        connect_pair(&p, &e, 0);
+        pair_client_write(&p, "last words", 10);
+        assert_int_equal(SSL_shutdown(p.client), 0);
+        pair_pump(&p);
+        assert_int_equal(p.result, GW_TLS_CLOSED);
+        assert_int_equal(p.server_got.size, 10);
+        assert_int_equal(p.client_error, SSL_ERROR_ZERO_RETURN);
+        assert_int_equal(SSL_shutdown(p.client), 1);
+        sent = p.sent.size;
+        pair_feed(&p, "anything", 8);
+        assert_int_equal(p.result, GW_TLS_CLOSED);
+        pair_shutdown(&p);
+        assert_int_equal(p.sent.size, sent);
+        assert_false(pair_seal(&p, "x", 1));
+        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NONE);
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void our_goodbye_still_lets_the_peer_finish(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
+        struct ends e = ends_create(versions[v]);
+        struct pair p;
+        size_t sent;
+
+        connect_pair(&p, &e, 0);
+        pair_shutdown(&p);
+        assert_int_equal(p.client_error, SSL_ERROR_ZERO_RETURN);
+        assert_false(pair_seal(&p, "x", 1));
+        sent = p.sent.size;
+        pair_client_write(&p, "on my way", 9);
+        assert_int_equal(SSL_shutdown(p.client), 1);
+        pair_pump(&p);
+        assert_int_equal(p.server_got.size, 9);
+        assert_int_equal(p.result, GW_TLS_CLOSED);
+        assert_int_equal(p.sent.size, sent); /* theirs was the answer to ours */
+        pair_close(&p);
+        ends_destroy(&e);
+    }
+}
+
+static void keys_are_updated_both_ways_on_request(void **state)
+{
+    struct ends e = ends_create(TLS1_3_VERSION);
+    struct pair p;
+
+    (void)state;
+    connect_pair(&p, &e, 0);
+    for (size_t i = 1; i <= 5; i++) {
+        assert_true(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED));
+        pair_client_write(&p, "up", 2);
+        pair_pump(&p);
+        assert_true(pair_seal(&p, "down", 4)); /* carries our own KeyUpdate in front */
+        assert_int_equal(p.server_got.size, 2 * i);
+        assert_int_equal(p.client_got.size, 4 * i);
+    }
+    pair_close(&p);
+    ends_destroy(&e);
+}
+
+/*
+ * A record as a TLS 1.2 client with AES-128-GCM would protect it: BoringSSL's client has no way to
+ * send what a hostile one would. RFC 5246 6.2.3.3, RFC 5288 3, RFC 5246 6.3 for the key block.
+ */
+static size_t seal_as_client(const struct pair *p, uint8_t type, const void *data, size_t size,
+                             uint8_t *out)
+{
+    uint8_t block[40]; /* client key 16, server key 16, client salt 4, server salt 4 */
+    uint8_t nonce[12];
+    uint8_t ad[13];
+    const uint64_t sequence = SSL_get_write_sequence(p->client);
+    EVP_AEAD_CTX aead;
+    size_t sealed = 0;
+
+    assert_int_equal(SSL_get_key_block_len(p->client), sizeof block);
+    assert_true(SSL_generate_key_block(p->client, block, sizeof block));
+    for (size_t i = 0; i < 8; i++)
+        ad[i] = (uint8_t)(sequence >> (56 - 8 * i));
+    memcpy(nonce, block + 32, 4);
+    memcpy(nonce + 4, ad, 8);
+    ad[8] = type;
+    ad[9] = 3;
+    ad[10] = 3;
+    gw_store_be16(ad + 11, (uint16_t)size);
+    out[0] = type;
+    out[1] = 3;
+    out[2] = 3;
+    memcpy(out + 5, ad, 8);
+    assert_true(EVP_AEAD_CTX_init(&aead, EVP_aead_aes_128_gcm(), block, 16, 16, NULL));
+    assert_true(EVP_AEAD_CTX_seal(&aead, out + 13, &sealed, size + 16, nonce, sizeof nonce, data,
+                                  size, ad, sizeof ad));
+    EVP_AEAD_CTX_cleanup(&aead);
+    gw_store_be16(out + 3, (uint16_t)(8 + sealed));
+    return 13 + sealed;
+}
+
+static void connect_gcm(struct pair *p, struct ends *e)
+{
+    *e = ends_create(TLS1_2_VERSION);
+    assert_true(SSL_CTX_set_strict_cipher_list(e->client, "ECDHE-RSA-AES128-GCM-SHA256"));
+    connect_pair(p, e, 0);
+}
+
+static void a_record_sealed_by_the_test_is_read(void **state)
+{
+    struct ends e;
+    struct pair p;
+    uint8_t record[64];
+
+    (void)state;
+    connect_gcm(&p, &e);
+    pair_feed(&p, record, seal_as_client(&p, 0x17, "hello", 5, record));
+    assert_int_equal(p.result, GW_TLS_WANT);
+    assert_int_equal(p.server_got.size, 5);
+    assert_memory_equal(p.server_got.data, "hello", 5);
+    pair_close(&p);
+    ends_destroy(&e);
+}
+
+static void renegotiation_is_refused(void **state)
+{
+    /* The shortest ClientHello: one suite, one compression method, no extension. */
+    uint8_t hello[45] = {
+        1, 0, 0, 41, 3, 3, [38] = 0, [39] = 0, [40] = 2, [41] = 0xc0, [42] = 0x2f, [43] = 1};
+    struct ends e;
+    struct pair p;
+    uint8_t record[128];
+
+    (void)state;
+    connect_gcm(&p, &e);
+    pair_feed(&p, record, seal_as_client(&p, 0x16, hello, sizeof hello, record));
+    assert_int_equal(p.result, GW_TLS_FAILED);
+    assert_non_null(strstr(gw_tls_failure(p.server), "renegotiate"));
+    pair_pump(&p);
+    assert_int_equal(ERR_GET_REASON(p.client_reason), SSL_R_TLSV1_ALERT_NO_RENEGOTIATION);
+    pair_close(&p);
+    ends_destroy(&e);
+}
+
+static void a_fatal_alert_is_understood(void **state)
+{
+    static const uint8_t internal_error[] = {2, 80};
+    static const uint8_t unassigned[] = {2, 201};
+    struct ends e;
+    struct pair p;
+    uint8_t record[64];
+
+    (void)state;
+    connect_gcm(&p, &e);
+    pair_feed(&p, record, seal_as_client(&p, 0x15, internal_error, 2, record));
+    assert_int_equal(p.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_PEER_ALERT);
+    assert_non_null(strstr(gw_tls_failure(p.server), "internal_error"));
+    pair_close(&p);
+    ends_destroy(&e);
+
+    connect_gcm(&p, &e);
+    pair_feed(&p, record, seal_as_client(&p, 0x15, unassigned, 2, record));
+    assert_int_equal(p.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_PEER_ALERT);
+    pair_close(&p);
+    ends_destroy(&e);
+}
+
+static void sessions_take_turns_on_one_context(void **state)
+{
+    enum { SESSIONS = 50 };
+    struct ends e = ends_create(TLS1_3_VERSION);
+    static struct pair pairs[SESSIONS];
+
+    (void)state;
+    for (size_t i = 0; i < SESSIONS; i++)
+        pair_open(&pairs[i], e.server, e.client, 0);
+    for (size_t i = 0; i < SESSIONS; i++)
+        pair_pump(&pairs[i]);
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < SESSIONS; i++) {
+            const uint8_t mark[2] = {(uint8_t)i, (uint8_t)round};
+            struct pair *p = &pairs[(i * 17) % SESSIONS];
+
+            pair_client_write(p, mark, 2);
+            pair_pump(p);
+            assert_memory_equal(p->server_got.data + p->server_got.size - 2, mark, 2);
+            assert_true(pair_seal(p, mark, 2));
+            assert_memory_equal(p->client_got.data + p->client_got.size - 2, mark, 2);
+        }
+    }
+    for (size_t i = 0; i < SESSIONS; i++) {
+        assert_int_equal(pairs[i].server_got.size, 6);
+        pair_close(&pairs[i]);
+    }
+    ends_destroy(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data_of_any_size_arrives_both_ways_at_every_cut),
+        cmocka_unit_test(coalesced_records_are_all_read_in_one_call),
+        cmocka_unit_test(nothing_is_sealed_before_the_handshake_ends),
+        cmocka_unit_test(a_seal_without_room_leaves_nothing_behind),
+        cmocka_unit_test(the_largest_seal_fits_the_room_promised),
+        cmocka_unit_test(an_altered_record_ends_the_session),
+        cmocka_unit_test(a_replayed_record_ends_the_session),
+        cmocka_unit_test(a_record_beyond_the_limit_is_refused_at_its_header),
+        cmocka_unit_test(the_peers_goodbye_is_answered_once),
+        cmocka_unit_test(our_goodbye_still_lets_the_peer_finish),
+        cmocka_unit_test(keys_are_updated_both_ways_on_request),
+        cmocka_unit_test(a_record_sealed_by_the_test_is_read),
+        cmocka_unit_test(renegotiation_is_refused),
+        cmocka_unit_test(a_fatal_alert_is_understood),
+        cmocka_unit_test(sessions_take_turns_on_one_context),
+    };
+
+    return cmocka_run_group_tests(tests, pki_create, pki_remove);
+}
