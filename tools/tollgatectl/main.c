@@ -56,7 +56,11 @@ static size_t list_commands(FILE *to, const char *family)
 
     for (size_t i = 0; i < GW_ARRAY_COUNT(commands); i++)
         if (family == NULL || is_of_family(commands[i].words, family)) {
-            (void)fprintf(to, "  %-16s %s\n", commands[i].words, commands[i].summary);
+            const char *summary = commands[i].summary, *end = strstr(summary, ". ");
+
+            (void)fprintf(to, "  %-16s %.*s\n", commands[i].words,
+                          (int)(end == NULL ? strlen(summary) : (size_t)(end - summary) + 1),
+                          summary);
             count++;
         }
     return count;
