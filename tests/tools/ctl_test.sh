@@ -1,0 +1,164 @@
+#!/bin/sh
+# tollgatectl from the outside: what it prints, where, and how it ends.
+#   ctl_test.sh PATH_OF_TOLLGATECTL
+set -u
+ctl=$1
+dir=$(mktemp -d /tmp/ctl_test.XXXXXX) || exit 1
+trap 'rm -rf "$dir"' EXIT
+export TOLLGATE_INDEX="$dir/index"
+token=xw7ITVneg1DifRRQuPGcA7fJvV8-FAVl
+failed=0
+
+# ends CODE NAME COMMAND...: runs it; stdout and stderr go to $dir/out and $dir/err
+ends() {
+    want=$1 name=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    if [ $got -ne "$want" ]; then
+        echo "FAILED: $name: exit $got, not $want"
+        cat "$dir/out" "$dir/err"
+        failed=1
+    fi
+}
+
+# piped TEXT COMMAND...: as ends 0, with TEXT on standard input
+piped() {
+    text=$1
+    shift
+    if ! printf '%s\n' "$text" | "$@" >"$dir/out" 2>"$dir/err"; then
+        echo "FAILED: $*"
+        cat "$dir/err"
+        failed=1
+    fi
+}
+
+# says FILE TEXT: FILE (out or err) holds TEXT
+says() {
+    if ! grep -qF -- "$2" "$dir/$1"; then
+        echo "FAILED: $1 lacks '$2':"
+        cat "$dir/$1"
+        failed=1
+    fi
+}
+
+silent() {
+    if [ -s "$dir/$1" ]; then
+        echo "FAILED: $1 is not empty:"
+        cat "$dir/$1"
+        failed=1
+    fi
+}
+
+ends 69 "no index yet" "$ctl" device list
+says err "index init"
+ends 2 "no command" "$ctl"
+ends 2 "a command mistyped" "$ctl" devcie list
+says err "did you mean 'device list'?"
+ends 2 "an option mistyped" "$ctl" device add --prodcut X
+says err "did you mean --product?"
+ends 2 "an option without its value" "$ctl" device add --product
+ends 2 "an option given twice" "$ctl" device add --product A --product B
+ends 0 "help" "$ctl" help
+says out "token rotate"
+ends 0 "help for one" "$ctl" help token rotate
+says out "usage: tollgatectl token rotate DEVICE"
+ends 0 "help by option" "$ctl" token rotate --help
+says out "usage: tollgatectl token rotate DEVICE"
+
+ends 0 "init" "$ctl" index init
+ends 1 "a second init leaves the first alone" "$ctl" index init
+[ "$(stat -c %a "$dir/index/pepper")" = 400 ] || { echo "FAILED: pepper's mode"; failed=1; }
+[ "$(stat -c %a "$dir/index")" = 700 ] || { echo "FAILED: directory's mode"; failed=1; }
+
+ends 0 "org" "$ctl" org add acme
+ends 1 "org twice" "$ctl" org add acme
+ends 0 "product" "$ctl" product add --org acme --id TMPL0vFkFmJM7 --name Lamp
+ends 1 "product twice" "$ctl" product add --org acme --id TMPL0vFkFmJM7
+ends 1 "product of nobody" "$ctl" product add --org nobody
+ends 0 "product with an id drawn" "$ctl" product add --org acme
+grep -qE '^product TMPL[A-Za-z0-9_-]{9}$' "$dir/out" || { echo "FAILED: drawn id"; failed=1; }
+
+# a token is printed once, by the command that made it, and nowhere else
+piped "$token" "$ctl" device add --product TMPL0vFkFmJM7 --name lamp --token-stdin
+says out "device 1"
+says out "token $token"
+silent err
+ends 0 "show" "$ctl" device show 1
+ends 0 "list" "$ctl" device list --json
+grep -rqF "$token" "$dir/out" "$dir/index" && { echo "FAILED: the token is kept"; failed=1; }
+if printf '%s\n' "$token" | "$ctl" device add --product TMPL0vFkFmJM7 --token-stdin 2>"$dir/err"; then
+    echo "FAILED: a token was added twice"
+    failed=1
+fi
+says err "already"
+grep -qF "$token" "$dir/err" && { echo "FAILED: an error repeats the token"; failed=1; }
+
+ends 0 "a drawn token" "$ctl" device add --product TMPL0vFkFmJM7
+grep -qE '^token [A-Za-z0-9_-]{32}$' "$dir/out" || { echo "FAILED: drawn token"; failed=1; }
+ends 0 "rotate" "$ctl" token rotate 2
+ends 0 "revoke" "$ctl" token revoke 2
+ends 1 "revoke twice" "$ctl" token revoke 2
+ends 1 "a device that is not there" "$ctl" device show 99
+ends 2 "a device that is no number" "$ctl" device show lamp
+ends 0 "disable" "$ctl" device disable 1
+ends 0 "show disabled" "$ctl" device show 1
+says out "disabled"
+ends 0 "enable" "$ctl" device enable 1
+ends 0 "close a product" "$ctl" product close TMPL0vFkFmJM7
+ends 0 "closed in the list" "$ctl" product list
+says out "closed"
+ends 0 "open it" "$ctl" product open TMPL0vFkFmJM7
+if [ -e /dev/full ]; then
+    "$ctl" device list >/dev/full 2>"$dir/err" && { echo "FAILED: a full disk is success"; failed=1; }
+fi
+
+# an import is whole or not at all
+cat >"$dir/bad.csv" <<X
+token,product,name
+0123456789abcdef0123456789abcdef,TMPL0vFkFmJM7,"quoted, ""name"""
+0123456789abcdef0123456789abcde0,TMPLnone,x
+short,TMPL0vFkFmJM7,y
+0123456789abcdef0123456789abcdef,TMPL0vFkFmJM7,again
+X
+ends 1 "bad lines" "$ctl" import "$dir/bad.csv"
+says err "bad.csv:3: "
+says err "bad.csv:4: "
+says err "bad.csv:5: "
+ends 0 "nothing came of it" "$ctl" index stat
+says out "devices        2"
+ends 0 "bad lines left out" "$ctl" import "$dir/bad.csv" --skip-bad
+says out "imported 1"
+says out "skipped 3"
+ends 0 "the quoted name" "$ctl" device show 3
+says out 'quoted, "name"'
+printf 'name,product\n' >"$dir/head.csv"
+ends 1 "a header without token" "$ctl" import "$dir/head.csv"
+says err "head.csv:1: "
+
+ends 0 "generate" "$ctl" index generate --devices 1000 --tokens "$dir/tokens"
+[ "$(wc -l <"$dir/tokens")" = 1000 ] || { echo "FAILED: token count"; failed=1; }
+[ "$(stat -c %a "$dir/tokens")" = 600 ] || { echo "FAILED: token file's mode"; failed=1; }
+ends 1 "generate keeps its hands off a file that is there" \
+    "$ctl" index generate --devices 5 --tokens "$dir/tokens"
+ends 0 "verify" "$ctl" index verify
+says out "tokens         1002"
+
+ends 0 "backup" "$ctl" index backup "$dir/backup"
+ends 0 "a device after the backup" "$ctl" device add --product TMPL0vFkFmJM7
+head -c -8192 "$dir/backup" >"$dir/cut"
+ends 78 "a backup cut short" "$ctl" index restore "$dir/cut"
+ends 0 "the index is as it was" "$ctl" index stat
+says out "devices        1004"
+ends 0 "restore" "$ctl" index restore "$dir/backup" --accept
+ends 0 "what was there at the backup" "$ctl" index stat
+says out "devices        1003"
+[ -d "$dir/index.old" ] && [ ! -e "$dir/index.new" ] || { echo "FAILED: .old, .new"; failed=1; }
+
+chmod 0444 "$dir/index/pepper"
+ends 77 "a pepper open to all" "$ctl" device list
+says err "pepper"
+chmod 0400 "$dir/index/pepper"
+
+[ $failed -eq 0 ] && echo "all as it should be"
+exit $failed
