@@ -172,10 +172,14 @@ static void ignore_finding(void *context, const char *sentence)
 static int check_and_rename_lineage(const char *path, const char *pepper, const char **why)
 {
     struct gw_index_writer *writer;
+    struct gw_store store;
     uint64_t faults = 0;
-    int err = gw_index_writer_open(path, pepper, &writer, why);
+    int err = gw_store_open(&store, path, pepper, GW_STORE_BACKUP, why);
 
     if (err != 0)
+        return err;
+    gw_store_close(&store);
+    if ((err = gw_index_writer_open(path, pepper, &writer, why)) != 0)
         return err;
     *why = "the backup is damaged";
     if ((err = gw_index_begin(writer)) == 0)

@@ -17,6 +17,9 @@
 
 #include <gw/base/assert.h>
 
+/* Pages that a transaction took and gave back at the file's end are never written. */
+enum { PAGES_UNWRITTEN_MAX = 64 };
+
 static const struct {
     const char *name;
     unsigned int flags;
@@ -111,16 +114,21 @@ int gw_pepper_load(const char *index_path, const char *file, uint8_t out[GW_PEPP
     return err;
 }
 
+static bool is_read(enum gw_store_mode mode)
+{
+    return mode == GW_STORE_READ || mode == GW_STORE_BACKUP;
+}
+
 static int open_tables(struct gw_store *store, enum gw_store_mode mode, const char **why)
 {
     MDB_txn *txn;
-    int err = mdb_txn_begin(store->env, NULL, mode == GW_STORE_READ ? MDB_RDONLY : 0, &txn);
+    int err = mdb_txn_begin(store->env, NULL, is_read(mode) ? MDB_RDONLY : 0, &txn);
 
     if (err == MDB_READERS_FULL) {
         int dead;
 
         (void)mdb_reader_check(store->env, &dead);
-        err = mdb_txn_begin(store->env, NULL, mode == GW_STORE_READ ? MDB_RDONLY : 0, &txn);
+        err = mdb_txn_begin(store->env, NULL, is_read(mode) ? MDB_RDONLY : 0, &txn);
     }
     if (err != 0) {
         *why =
@@ -173,13 +181,34 @@ static int check_identity(struct gw_store *store, const char **why)
     return 0;
 }
 
+/*
+ * A read past the end of a mapped file is SIGBUS: a file cut short must not get that far. A backup
+ * was written whole, so that of its pages not one may be missing.
+ */
+static int check_length(const struct gw_store *store, enum gw_store_mode mode, const char **why)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    uint64_t pages;
+    int err;
+
+    *why = "its file is shorter than its pages: it was cut, or copied in part";
+    if ((err = mdb_env_info(store->env, &info)) != 0 ||
+        (err = mdb_env_stat(store->env, &stat)) != 0)
+        return gw_store_error(err);
+    pages = (uint64_t)store->file.st_size / stat.ms_psize;
+    if (mode != GW_STORE_BACKUP)
+        pages += PAGES_UNWRITTEN_MAX;
+    return info.me_last_pgno < pages ? 0 : -EBADMSG;
+}
+
 static int open_env(struct gw_store *store, enum gw_store_mode mode, const char **why)
 {
     unsigned int flags = MDB_NOTLS;
     struct stat before, after;
     int err;
 
-    if (mode == GW_STORE_READ)
+    if (is_read(mode))
         flags |= MDB_RDONLY | MDB_NORDAHEAD;
     *why = "there is no token index";
     if (mode != GW_STORE_CREATE && (err = stat_file(store->path, &before)) != 0)
@@ -199,7 +228,7 @@ static int open_env(struct gw_store *store, enum gw_store_mode mode, const char 
     if (mode != GW_STORE_CREATE && (before.st_ino != after.st_ino || before.st_dev != after.st_dev))
         return -ESTALE;
     store->file = after;
-    return 0;
+    return mode == GW_STORE_CREATE ? 0 : check_length(store, mode, why);
 }
 
 int gw_store_open(struct gw_store *store, const char *path, const char *pepper,

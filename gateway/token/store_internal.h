@@ -34,7 +34,12 @@ enum gw_table {
     GW_TABLES,
 };
 
-enum gw_store_mode { GW_STORE_READ, GW_STORE_WRITE, GW_STORE_CREATE };
+enum gw_store_mode {
+    GW_STORE_READ,
+    GW_STORE_BACKUP, /* read, and the file must be whole: a copy that nobody writes to */
+    GW_STORE_WRITE,
+    GW_STORE_CREATE,
+};
 
 struct gw_store {
     MDB_env *env;

@@ -219,8 +219,15 @@ int ctl_index_restore(int argc, char **argv)
         return ctl_fail(CTL_USAGE, "--high-water is of use with --accept only");
     job.file = argv[1];
     code = ctl_in_child(restore, &job);
-    if (code != CTL_OK)
+    if (code != CTL_OK) {
+        char left[4096];
+        struct stat there;
+
+        (void)snprintf(left, sizeof left, "%s.new", ctl_index_path(&job.ix));
+        if (stat(left, &there) == 0)
+            ctl_note("The copy is left at %s; remove it before the next try.", left);
         return code;
+    }
     if (accept) {
         code = accept_now(&job.ix, high_water);
         ctl_index_close(&job.ix);

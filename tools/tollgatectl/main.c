@@ -49,6 +49,14 @@ static bool is_of_family(const char *words, const char *family)
     return strncmp(words, family, bytes) == 0 && words[bytes] == ' ';
 }
 
+static bool has_family(const char *family)
+{
+    for (size_t i = 0; i < GW_ARRAY_COUNT(commands); i++)
+        if (is_of_family(commands[i].words, family))
+            return true;
+    return false;
+}
+
 /* Prints the commands of one family, or all of them; returns how many. */
 static size_t list_commands(FILE *to, const char *family)
 {
@@ -77,6 +85,11 @@ static int refuse(int argc, char **argv)
         (void)snprintf(typed, sizeof typed, "%s", argv[0]);
     for (size_t i = 0; i < GW_ARRAY_COUNT(commands); i++)
         names[i] = commands[i].words;
+    if (strchr(typed, ' ') == NULL && has_family(typed)) {
+        (void)fprintf(stderr, "tollgatectl: '%s' has these commands:\n", typed);
+        (void)list_commands(stderr, typed);
+        return CTL_USAGE;
+    }
     meant = ctl_did_you_mean(typed, names, GW_ARRAY_COUNT(names));
     if (meant == NULL)
         meant = ctl_did_you_mean(argv[0], names, GW_ARRAY_COUNT(names));
