@@ -452,7 +452,8 @@ static void stop_shards(struct gateway *g)
 
 static void release(struct gateway *g)
 {
-    gw_uplink_stop(g->uplink);
+    if (g->uplink != NULL)
+        gw_uplink_stop(g->uplink);
     for (uint32_t i = 0; g->shards != NULL && i < g->plan.shards; i++)
         gw_shard_destroy(g->shards[i]);
     gw_uplink_destroy(g->uplink);

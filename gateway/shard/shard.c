@@ -513,3 +513,19 @@ void gw_shard_check(const struct gw_shard *sh)
     gw_assert(open == sh->open_count && live == sh->live_count);
     gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);
 }
+
+struct gw_ring *gw_shard_ring(const struct gw_shard *sh)
+{
+    return sh->ring;
+}
+
+uint32_t gw_shard_next_live(const struct gw_shard *sh, uint32_t *cursor)
+{
+    while (*cursor < sh->sessions.fresh) {
+        uint32_t slot = (*cursor)++;
+
+        if (gw_slab_is_taken(&sh->sessions, slot) && session_at(sh, slot)->state == GW_SESSION_LIVE)
+            return session_at(sh, slot)->device;
+    }
+    return 0;
+}

@@ -92,9 +92,13 @@ void gw_shard_stop(struct gw_shard *shard);
 void gw_shard_tls_set(struct gw_shard *shard, struct gw_tls_context *context);
 
 const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *shard);
-/* Turns so far: a shard whose number stands still while it should not is stuck. */
+
+/* For tests and simulations, from the shard's own thread. */
 
 /* Asserts every invariant of the shard; walks everything. */
 void gw_shard_check(const struct gw_shard *shard);
+struct gw_ring *gw_shard_ring(const struct gw_shard *shard);
+/* Devices with a live session, one a call; *cursor starts at 0. 0 after the last. */
+uint32_t gw_shard_next_live(const struct gw_shard *shard, uint32_t *cursor);
 
 #endif

@@ -1,0 +1,67 @@
+/*
+ * A ring without a kernel: implements gw/io/ring.h over pretend connections, a virtual clock and a
+ * seed. What the kernel may do, it does at random: short reads, completions late and in another
+ * order, buffers that run out, multishots that end, cancels that race with data, errors on accept.
+ */
+#ifndef SIM_PRETEND_RING_H
+#define SIM_PRETEND_RING_H
+
+#include <gw/io/ring.h>
+
+#include "random.h"
+
+enum { PIPE_BYTES_MAX = 1 << 16 };
+
+/* One way of a connection. */
+struct pipe {
+    uint8_t bytes[PIPE_BYTES_MAX];
+    uint32_t head, tail; /* filled: [head, tail); moved to the front when it is empty */
+};
+
+/* A connection between a pretend device and a shard. Owned by the device. */
+struct connection {
+    struct pipe up, down; /* device to gateway, gateway to device             */
+    bool device_closed;   /* FIN from the device                              */
+    bool reset;           /* either side is gone for good                     */
+    bool gateway_shut;    /* FIN from the gateway                             */
+    bool gateway_closed;  /* the gateway's file is closed                     */
+    bool accepted;
+    struct gw_ring *ring; /* where it is or waits to be accepted              */
+    uint32_t slot;        /* its file there, once accepted                    */
+    uint16_t port;        /* tells it apart in records                        */
+};
+
+struct pretend_world {
+    struct chance chance;
+    uint64_t now_ns, wall_us;
+    bool calm;      /* no more faults: everything that can complete does */
+    bool hush;      /* devices say nothing more on their own */
+    uint64_t trace; /* hash of everything that was decided, to compare two runs */
+    struct {
+        uint64_t completions, short_reads, no_buffers, ended_multishots, accept_errors,
+            cancels_raced;
+    } seen;
+};
+
+extern struct pretend_world pretend;
+
+static inline void pretend_trace(uint64_t what)
+{
+    pretend.trace = (pretend.trace ^ what) * UINT64_C(0x100000001B3);
+}
+
+/* The device's side. */
+void connection_open(struct connection *connection, struct gw_ring *ring, uint16_t port);
+/* False when the pipe is full or the gateway is gone. */
+bool connection_write(struct connection *connection, const void *bytes, uint32_t count);
+uint32_t connection_read(struct connection *connection, void *bytes, uint32_t count);
+void connection_close(struct connection *connection, bool reset);
+/* Nothing refers to it any more. */
+bool connection_is_over(const struct connection *connection);
+
+/* Is anything on its way in this ring? */
+bool pretend_ring_is_idle(const struct gw_ring *ring);
+/* Receive buffers that are neither free nor in a completion that was not taken yet. */
+uint32_t pretend_ring_buffers_on_loan(const struct gw_ring *ring);
+
+#endif
