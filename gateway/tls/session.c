@@ -99,7 +99,6 @@ static enum gw_tls_result read_record(struct gw_tls *tls, struct gw_tls_io *io, 
         if (tls->state == GW_TLS_STATE_OPEN)
             (void)SSL_shutdown(tls->ssl); /* RFC 8446 6.1: answered, unless it was the answer */
         tls->state = GW_TLS_STATE_CLOSED;
-        io->in = gw_bytes_of(NULL, 0); /* RFC 8446 6.1: what follows close_notify is ignored */
         return GW_TLS_CLOSED;
     default:
         return fail(tls);
@@ -143,12 +142,8 @@ enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t
 {
     enum gw_tls_result result = GW_TLS_WANT;
 
-    gw_assert(out_capacity >= GW_TLS_PLAINTEXT_BYTES_MAX);
     *out_bytes = 0;
-    if (tls->state == GW_TLS_STATE_CLOSED || tls->state == GW_TLS_STATE_FAILED) {
-        io->in = gw_bytes_of(NULL, 0);
-        return tls->state == GW_TLS_STATE_CLOSED ? GW_TLS_CLOSED : GW_TLS_FAILED;
-    }
+    gw_assert(out_capacity >= GW_TLS_PLAINTEXT_BYTES_MAX);
     if (!tls->first_byte_seen && io->in.size > 0) {
         tls->first_byte = io->in.data[0];
         tls->first_byte_seen = true;
@@ -156,9 +151,15 @@ enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t
     call_begin(tls, io);
     if (tls->state == GW_TLS_STATE_HANDSHAKE)
         result = go_on_with_handshake(tls, io);
-    if (tls->established && tls->state != GW_TLS_STATE_FAILED)
+    if (tls->state == GW_TLS_STATE_OPEN || tls->state == GW_TLS_STATE_SHUT)
         result = read_record(tls, io, out, out_capacity, out_bytes);
+    else if (tls->state == GW_TLS_STATE_CLOSED)
+        result = GW_TLS_CLOSED;
+    else if (tls->state == GW_TLS_STATE_FAILED)
+        result = GW_TLS_FAILED;
     call_end(tls);
+    if (result == GW_TLS_CLOSED || result == GW_TLS_FAILED)
+        io->in = gw_bytes_of(NULL, 0); /* RFC 8446 6.1: what follows an end is ignored */
     return result;
 }
 
