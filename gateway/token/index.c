@@ -11,6 +11,9 @@
  * I1  UNKNOWN is said only after a look-up without error, without a damaged row under the key, in
  *     an index of full authority. Everything else that goes wrong is UNAVAILABLE.
  * I2  No transaction is open after gw_index_reader_pause.
+ * I3  The mark that a transaction is judged by was copied before the transaction began. Taken
+ *     later, it may already tell of a commit that the transaction does not see, and the index
+ *     would look rolled back.
  */
 #include <gw/token/index.h>
 
@@ -30,11 +33,11 @@
 
 struct gw_index {
     struct gw_store store;
-    _Atomic uint32_t epoch; /* grows when `mark` changes or `replaced` is found       */
+    _Atomic uint32_t epoch; /* grows when `mark` changes or `replaced` is found */
     atomic_bool replaced;
-    pthread_mutex_t lock; /* of `mark`; taken once per commit and reader            */
+    pthread_mutex_t lock; /* of `mark`; taken once per save and reader */
     struct gw_high_water mark;
-    char high_water[PATH_MAX]; /* empty: no memory                                       */
+    char high_water[PATH_MAX]; /* empty: no memory */
 };
 
 struct gw_index_reader {
@@ -42,9 +45,10 @@ struct gw_index_reader {
     struct gw_index_view view;
     MDB_cursor *tokens;
     bool in_turn;
-    bool judged; /* the three below are of use                                 */
+    uint32_t mark_epoch; /* of the copy below; 0: none was taken yet */
+    struct gw_high_water mark;
+    bool judged; /* the three below are of use */
     size_t judged_txn;
-    uint32_t judged_epoch;
     struct gw_meta meta;
     struct gw_authority authority;
 };
@@ -79,6 +83,7 @@ int gw_index_open(const struct gw_index_options *options, struct gw_index **out,
         return err;
     }
     gw_assert(pthread_mutex_init(&index->lock, NULL) == 0);
+    atomic_init(&index->epoch, 1);
     *out = index;
     return 0;
 }
@@ -140,11 +145,25 @@ void gw_index_reader_pause(struct gw_index_reader *reader)
     reader->in_turn = false;
 }
 
-/* Reads the head row and judges the index as this transaction shows it. */
-static int judge(struct gw_index_reader *reader, uint32_t epoch)
+/* Takes a copy of what was served, if that changed since the last one. */
+static void refresh_mark(struct gw_index_reader *reader)
 {
     struct gw_index *index = reader->index;
-    struct gw_high_water mark;
+    const uint32_t epoch = atomic_load_explicit(&index->epoch, memory_order_acquire);
+
+    if (reader->mark_epoch == epoch)
+        return;
+    gw_assert(pthread_mutex_lock(&index->lock) == 0);
+    reader->mark = index->mark;
+    gw_assert(pthread_mutex_unlock(&index->lock) == 0);
+    reader->mark_epoch = epoch;
+    reader->judged = false;
+}
+
+/* Reads the head row and judges the index as this transaction shows it. */
+static int judge(struct gw_index_reader *reader)
+{
+    struct gw_index *index = reader->index;
     MDB_stat rows;
     int err = gw_view_meta(&reader->view, &reader->meta);
 
@@ -154,37 +173,31 @@ static int judge(struct gw_index_reader *reader, uint32_t epoch)
     err = mdb_stat(reader->view.txn, index->store.tables[GW_TABLE_TOKENS], &rows);
     if (err != 0)
         return gw_store_error(err);
-    gw_assert(pthread_mutex_lock(&index->lock) == 0);
-    mark = index->mark;
-    gw_assert(pthread_mutex_unlock(&index->lock) == 0);
-    reader->authority = gw_authority_judge(&reader->meta, rows.ms_entries, &mark);
+    reader->authority = gw_authority_judge(&reader->meta, rows.ms_entries, &reader->mark);
     if (reader->authority.level == GW_AUTHORITY_FULL && atomic_load(&index->replaced))
         reader->authority = (struct gw_authority){
             GW_AUTHORITY_HITS, "it was replaced as a whole; restart the gateway to serve the new"};
     reader->judged = true;
     reader->judged_txn = mdb_txn_id(reader->view.txn);
-    reader->judged_epoch = epoch;
     return 0;
 }
 
 /* Begins the turn's transaction if there is none; afterwards meta and authority are current. */
 static int turn(struct gw_index_reader *reader)
 {
-    /* Read first: a change that comes after this line is seen by the next turn. */
-    const uint32_t epoch = atomic_load_explicit(&reader->index->epoch, memory_order_acquire);
     int err;
 
     if (!reader->in_turn) {
+        refresh_mark(reader); /* I3 */
         if ((err = mdb_txn_renew(reader->view.txn)) != 0)
             return gw_store_error(err);
         reader->in_turn = true;
         if ((err = mdb_cursor_renew(reader->view.txn, reader->tokens)) != 0)
             return gw_store_error(err);
     }
-    if (reader->judged && reader->judged_epoch == epoch &&
-        reader->judged_txn == mdb_txn_id(reader->view.txn))
+    if (reader->judged && reader->judged_txn == mdb_txn_id(reader->view.txn))
         return 0;
-    return judge(reader, epoch);
+    return judge(reader);
 }
 
 /* What product, organisation and the row's own state say about a token that is there. */
