@@ -210,9 +210,10 @@ static int open_env(struct gw_store *store, enum gw_store_mode mode, const char 
 
     if (is_read(mode))
         flags |= MDB_RDONLY | MDB_NORDAHEAD;
-    *why = "there is no token index";
-    if (mode != GW_STORE_CREATE && (err = stat_file(store->path, &before)) != 0)
+    if (mode != GW_STORE_CREATE && (err = stat_file(store->path, &before)) != 0) {
+        *why = err == -ENOENT ? "there is no token index" : "its directory cannot be entered";
         return err;
+    }
     *why = "the index's files cannot be opened";
     if ((err = mdb_env_create(&store->env)) != 0)
         return gw_store_error(err);
