@@ -1,7 +1,7 @@
 #!/bin/sh
 # openssl_client.sh HOST PORT CA.pem TOKEN
-# OpenSSL's client as a device: logs in over every version and suite we speak, checks the name in the
-# certificate, resumes a session, and is turned away with TLS 1.1.
+# OpenSSL's client as a device: logs in over every version and modern suite, checks the name in the
+# certificate, and is turned away with TLS 1.1 and 1.0.
 set -eu
 host=$1 port=$2 ca=$3 token=$4
 dir=$(mktemp -d)
