@@ -44,7 +44,7 @@ struct gw_tls_options {
     /* PEM files: certificate chain (leaf first) and key. Either pair may be NULL, not both. */
     const char *rsa_chain, *rsa_key;
     const char *ec_chain, *ec_key;
-    uint32_t session_tickets; /* TLS 1.3 tickets after a handshake; 0 switches resumption off */
+    uint32_t session_tickets; /* TLS 1.3 tickets after a handshake, 4 at most; 0: no resumption */
 };
 
 /*
@@ -53,7 +53,10 @@ struct gw_tls_options {
  */
 GW_MUST_USE int gw_tls_context_create(const struct gw_tls_options *options,
                                       struct gw_tls_context **out, char *why, size_t why_bytes);
-/* Sessions keep what they need of it: it may go before them. NULL is fine. */
+/*
+ * Sessions keep what they need of it: it may go before them. NULL is fine. A context is made on any
+ * thread and handed over; from its first session on, it and they belong to one.
+ */
 void gw_tls_context_destroy(struct gw_tls_context *context);
 
 /* For the log and for expiry alarms: which leaf, until when (seconds since 1970), serial in hex. */
@@ -77,8 +80,8 @@ struct gw_tls_io {
 enum gw_tls_result {
     GW_TLS_WANT,   /* all input is consumed, more is needed                                  */
     GW_TLS_DATA,   /* plaintext was produced; call again                                     */
-    GW_TLS_CLOSED, /* the peer said close_notify; ours is in the output                      */
-    GW_TLS_FAILED, /* fatal; the alert, if one is due, is in the output                      */
+    GW_TLS_CLOSED, /* the peer said close_notify; ours is in the output; io->in is dropped   */
+    GW_TLS_FAILED, /* fatal; the alert, if one is due, is in the output; io->in is dropped   */
 };
 
 /* NULL when out of memory. Released by gw_tls_close. */
@@ -102,6 +105,7 @@ GW_MUST_USE bool gw_tls_seal(struct gw_tls *tls, struct gw_tls_io *io, struct gw
 /* Puts close_notify into the output, if the handshake got that far. */
 void gw_tls_shutdown(struct gw_tls *tls, struct gw_tls_io *io);
 
+/* The handshake has ended well; stays true whatever comes later. */
 bool gw_tls_is_established(const struct gw_tls *tls);
 
 /* Facts for log lines and counters; texts are static. */
