@@ -350,6 +350,17 @@ static void announce(struct gateway *g)
 
 /* ---- control loop ---- */
 
+/* Of one counter over all shards. */
+static uint64_t sum(const struct gateway *g, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        total += gw_counter_read(
+            (const struct gw_counter *)((const char *)gw_shard_metrics(g->shards[i]) + offset));
+    return total;
+}
+
 /* A shard that sleeps is woken, so that one that does not turn is stuck. */
 static void beat(struct gateway *g)
 {
@@ -376,8 +387,18 @@ static void save_high_water(struct gateway *g)
     int err = gw_index_high_water_save(g->reader);
 
     gw_index_reader_pause(g->reader);
-    if (err != 0)
+    if (err != 0 && err != -ESTALE) /* an index without authority is not worth remembering */
         gw_log(GW_LOG_WARN, "high_water_not_saved", GW_TEXT("error", strerror(-err)));
+}
+
+static void tell_status(const struct gateway *g)
+{
+    char status[64];
+
+    (void)snprintf(status, sizeof status, "%llu devices on %u shards",
+                   (unsigned long long)sum(g, offsetof(struct gw_shard_metrics, sessions_live)),
+                   g->plan.shards);
+    (void)gw_notify_status(status);
 }
 
 /* True when it is time to stop. */
@@ -424,22 +445,13 @@ static int control(struct gateway *g)
         }
         if (now.ns >= next_save.ns) {
             save_high_water(g);
+            tell_status(g);
             next_save = gw_instant_after(now, HIGH_WATER_EVERY_S * GW_NS_PER_S);
         }
     }
 }
 
 /* ---- stop ---- */
-
-static uint64_t sum(const struct gateway *g, size_t offset)
-{
-    uint64_t total = 0;
-
-    for (uint32_t i = 0; i < g->plan.shards; i++)
-        total += gw_counter_read(
-            (const struct gw_counter *)((const char *)gw_shard_metrics(g->shards[i]) + offset));
-    return total;
-}
 
 static void stop_shards(struct gateway *g)
 {
