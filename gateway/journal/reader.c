@@ -26,7 +26,7 @@
 
 #include "journal_internal.h"
 
-enum { POLL_MS = 50 };
+enum { POLL_MS = 50, REFRESH_TRIES = 8 };
 
 struct gw_journal_reader {
     const struct gw_journal_io *io;
@@ -275,7 +275,7 @@ static int refresh_end(struct gw_journal_reader *reader)
     struct gw_journal_mark mark = {.epoch = 0};
     int err;
 
-    for (;;) {
+    for (int tries = 0; tries < REFRESH_TRIES; tries++) {
         bool lives;
 
         if ((err = end_from_successor(reader)) == -EAGAIN)
@@ -308,6 +308,7 @@ static int refresh_end(struct gw_journal_reader *reader)
             mark.durable.offset = 0;
         return end_from_scan(reader, mark.durable.offset);
     }
+    return 0; /* somebody moves files about; as far as we got, and the next call asks again */
 }
 
 /* Notes the batch, and prepares to give its records out unless they were, or come before `start`.
@@ -480,6 +481,25 @@ static int go_to_end(struct gw_journal_reader *reader)
     return 0;
 }
 
+/*
+ * A position behind all segments belongs to a journal that was taken away, and another one has
+ * begun from 1. All of that one is new, and what followed the position is gone.
+ */
+static void go_to(struct gw_journal_reader *reader, struct gw_journal_position position)
+{
+    size_t count = reader->list.count;
+
+    if (count > 0 && position.segment > reader->list.numbers[count - 1]) {
+        reader->has_damage = true;
+        reader->damage = (struct gw_journal_item){
+            .kind = GW_JOURNAL_DAMAGE, .position = position, .deleted = true};
+        return;
+    }
+    reader->start = position;
+    if (position.segment > 0)
+        reader->number = position.segment - 1;
+}
+
 static int start(struct gw_journal_reader *reader, const struct gw_journal_reader_options *options)
 {
     switch (options->from) {
@@ -488,9 +508,7 @@ static int start(struct gw_journal_reader *reader, const struct gw_journal_reade
     case GW_JOURNAL_FROM_END:
         return go_to_end(reader);
     case GW_JOURNAL_FROM_POSITION:
-        reader->start = options->position;
-        if (options->position.segment > 0)
-            reader->number = options->position.segment - 1;
+        go_to(reader, options->position);
         return 0;
     }
     gw_unreachable("a reader from nowhere");

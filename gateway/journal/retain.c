@@ -44,15 +44,21 @@ uint64_t gw_writer_bytes(const struct gw_journal_writer *writer)
     return bytes;
 }
 
+struct cursors {
+    struct gw_journal_position needed; /* from here on  */
+    uint64_t newest;                   /* segment       */
+};
+
+/* A cursor behind all segments comes from a journal that was here before: it has read nothing. */
 static int earliest(void *visitor, const char *name, int err, struct gw_journal_position position)
 {
-    struct gw_journal_position *needed = visitor;
+    struct cursors *cursors = visitor;
 
     (void)name;
-    if (err != 0)
+    if (err != 0 || position.segment > cursors->newest)
         position = (struct gw_journal_position){.segment = 0};
-    if (gw_journal_position_is_before(position, *needed))
-        *needed = position;
+    if (gw_journal_position_is_before(position, cursors->needed))
+        cursors->needed = position;
     return 0;
 }
 
@@ -85,7 +91,7 @@ static int delete_oldest(struct gw_journal_writer *writer)
 int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
 {
     uint64_t now_us = writer->io->wall_us(writer->io->context);
-    struct gw_journal_position needed = {.segment = UINT64_MAX};
+    struct cursors cursors = {.needed = {.segment = UINT64_MAX}, .newest = writer->number};
     bool asked = false;
     int err;
 
@@ -101,12 +107,12 @@ int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
                       oldest->closed_us + writer->keep_us > now_us))
             return 0;
         if (!asked) {
-            err = gw_cursor_list(writer->io, writer->path, earliest, &needed);
+            err = gw_cursor_list(writer->io, writer->path, earliest, &cursors);
             if (err != 0)
                 return err;
             asked = true;
         }
-        if (is_needed(oldest, needed))
+        if (is_needed(oldest, cursors.needed))
             return over && coming_bytes > 0 ? -EDQUOT : 0;
         if ((err = delete_oldest(writer)) != 0)
             return err;

@@ -243,6 +243,36 @@ static void reading_resumes_at_every_position(void **state)
     kit_dir_remove(&dir);
 }
 
+/* The directory was emptied, its cursors were not: nothing of the new journal may be passed over.
+ */
+static void cursor_of_another_journal_reads_all_of_this_one(void **state)
+{
+    struct gw_journal_position far = {.segment = 57, .offset = 9000};
+    struct gw_journal_options options = {.segment_bytes = GW_JOURNAL_SEGMENT_BYTES_MIN,
+                                         .bytes_max = 3 * GW_JOURNAL_SEGMENT_BYTES_MIN};
+    struct gw_journal_recovery recovery;
+    struct gw_journal_writer *writer;
+    struct kit_dir dir;
+    struct kit_found found;
+    uint64_t sequence = 1;
+    char why[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    options.path = dir.path;
+    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "old", far), 0);
+    while (kit_write(writer, 0, sequence, sequence - 1, 20) == 0) {
+        sequence++;
+        assert_true(sequence < 1000); /* the cursor holds everything */
+    }
+    found = kit_read(&dir, far);
+    assert_int_equal(found.deletions, 1);
+    assert_int_equal(found.batches, sequence - 1);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
 static void reader_of_nothing_says_why(void **state)
 {
     struct gw_journal_reader_options options = {.path = "/nonexistent/journal"};
@@ -264,6 +294,7 @@ int main(void)
         cmocka_unit_test(cursors_are_listed_replaced_and_deleted),
         cmocka_unit_test(cursor_commit_is_all_or_nothing),
         cmocka_unit_test(reading_resumes_at_every_position),
+        cmocka_unit_test(cursor_of_another_journal_reads_all_of_this_one),
         cmocka_unit_test(reader_of_nothing_says_why),
     };
 
