@@ -23,7 +23,7 @@ struct kit_dir {
     char path[128];
 };
 
-/* A fresh directory below TMPDIR, and its removal with everything in it. */
+/* A fresh directory in memory or below TMPDIR, and its removal with everything in it. */
 void kit_dir_make(struct kit_dir *dir);
 void kit_dir_remove(struct kit_dir *dir);
 
