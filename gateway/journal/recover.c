@@ -108,6 +108,25 @@ static int take_lock(struct opening *o, uint32_t wait_ms)
     return 0;
 }
 
+/*
+ * The journal's own directory is an entry of its parent, and must outlive a power cut as much as
+ * what is in it. A parent that may not be read was made by somebody else, long before.
+ */
+static int sync_parent(struct opening *o)
+{
+    struct gw_journal_writer *w = o->writer;
+    char parent[GW_JOURNAL_PATH_BYTES + 8];
+    int fd, err;
+
+    (void)snprintf(parent, sizeof(parent), "%s/..", w->path);
+    fd = w->io->open(w->io->context, parent, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return 0;
+    err = w->io->fsync(w->io->context, fd);
+    (void)w->io->close(w->io->context, fd);
+    return err == 0 ? 0 : fail(o, err, "cannot sync the directory above %s", w->path);
+}
+
 static int open_files(struct opening *o, uint32_t lock_wait_ms)
 {
     struct gw_journal_writer *w = o->writer;
@@ -115,6 +134,8 @@ static int open_files(struct opening *o, uint32_t lock_wait_ms)
 
     if (err != 0)
         return fail(o, err, "cannot make %s", w->path);
+    if ((err = sync_parent(o)) != 0)
+        return err;
     if ((err = take_lock(o, lock_wait_ms)) != 0 || (err = make_directory(o, "cursors")) != 0)
         return err;
     w->dir_fd = w->io->open(w->io->context, w->path, O_RDONLY | O_DIRECTORY, 0);
