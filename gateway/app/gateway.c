@@ -391,6 +391,17 @@ static void save_high_water(struct gateway *g)
         gw_log(GW_LOG_WARN, "high_water_not_saved", GW_TEXT("error", strerror(-err)));
 }
 
+/* The files under our feet are no longer those at index.path. */
+static void watch_index(struct gateway *g)
+{
+    if (g->index_replaced || !gw_index_replaced(g->index))
+        return;
+    g->index_replaced = true;
+    gw_log(GW_LOG_ERROR, "index_replaced", GW_TEXT("path", g->config->index_path),
+           GW_TEXT("hint", "restart the gateway to serve the new index; until then a token that "
+                           "it does not know is answered 19, not 9"));
+}
+
 static void tell_status(const struct gateway *g)
 {
     char status[64];
@@ -441,6 +452,7 @@ static int control(struct gateway *g)
         }
         if (now.ns >= next_beat.ns) {
             beat(g);
+            watch_index(g);
             next_beat = gw_instant_after(now, BEAT_MS * GW_NS_PER_MS);
         }
         if (now.ns >= next_save.ns) {

@@ -103,6 +103,7 @@ struct gateway {
     sem_t begun, go;
     int signal_fd;
     bool draining;
+    bool index_replaced; /* and reported */
     struct gw_instant started;
 };
 
