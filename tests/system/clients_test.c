@@ -1,0 +1,98 @@
+/*
+ * A client that we did not write, against the real gateway: system_clients PROGRAM. The values that
+ * the program has written, 0, 1, 2 ..., must stand in the log in this order. A program that is
+ * missing, or that says (exit code 77) that what it needs is not installed, makes this test
+ * skipped, by name.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "updates.h"
+
+enum { EXIT_SKIPPED = 77, WRITES = 40 };
+
+static struct sys_gateway gateway;
+static const char *program;
+static bool skipped;
+
+static void its_writes_are_in_the_log(void **state)
+{
+    struct sys_updates updates = {NULL, 0, 0};
+    struct sys_output output = {.exit_code = EXIT_SKIPPED};
+    struct sys_device device;
+    uint32_t value = 0;
+    char *port, *count = sys_text("%d", WRITES);
+
+    (void)state;
+    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
+    sys_gateway_start(&gateway);
+    port = sys_text("%u", gateway.tls_port);
+    if (access(program, X_OK) == 0) {
+        const char *const argv[] = {program,      "127.0.0.1", port,  gateway.ca_path,
+                                    device.token, SYS_PRODUCT, count, NULL};
+
+        sys_check(&gateway, sys_run(argv, NULL, &output), "cannot run %s", program);
+        print_message("%s%s", output.out, output.err);
+    } else {
+        print_message("%s is not built\n", program);
+    }
+    skipped = output.exit_code == EXIT_SKIPPED;
+    if (skipped)
+        skip();
+    sys_check(&gateway, output.exit_code == 0, "exit code %d", output.exit_code);
+
+    sys_updates_read(&gateway, &updates);
+    for (size_t i = 0; i < updates.count; i++) {
+        const struct gw_record *record = &updates.items[i].record;
+
+        if (record->device == device.number && record->kind == GW_RECORD_PIN_WRITE)
+            assert_int_equal(strtoul((const char *)record->value.data, NULL, 10), value++);
+    }
+    assert_int_equal(value, WRITES);
+    sys_updates_release(&updates);
+    sys_output_release(&output);
+    free(port);
+    free(count);
+}
+
+static const struct sys_gateway_options options = {.shards = 2};
+
+static int set_up(void **state)
+{
+    (void)state;
+    sys_gateway_create(&gateway, &options);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (gateway.pid != 0)
+        sys_gateway_stop(&gateway);
+    sys_gateway_destroy(&gateway);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(its_writes_are_in_the_log)};
+    int failed;
+
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: system_clients PROGRAM\n");
+        return 2;
+    }
+    program = argv[1];
+    failed = cmocka_run_group_tests_name("clients", tests, set_up, tear_down);
+    return failed == 0 && skipped ? EXIT_SKIPPED : failed;
+}
