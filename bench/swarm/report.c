@@ -74,7 +74,7 @@ static void print_gateway(const struct swarm_options *options, const struct swar
     printf("  gateway: %.3f%% of a core, %.1f us of CPU per %s, memory %.1f MiB",
            per(gateway_cpu_us(result), result->measured_s * 1e4), per(gateway_cpu_us(result), work),
            unit, (double)result->gateway_end.rss_bytes / 1048576.0);
-    if (result->sessions > 0)
+    if (result->sessions > 0 && options->mode != SWARM_LOGIN)
         printf(", grown by %.0f bytes a session", grown / (double)result->sessions);
     printf("\n");
 }
