@@ -112,6 +112,19 @@ static size_t utf8_length(struct gw_bytes in)
     return length;
 }
 
+/*
+ * Characters of several bytes that terminals or line readers obey: the C1 controls, NEL among them,
+ * and the line and paragraph separators. 0 when `in` begins with none of them.
+ */
+static unsigned obeyed_character(struct gw_bytes in, size_t length)
+{
+    if (length == 2 && in.data[0] == 0xC2 && in.data[1] < 0xA0)
+        return in.data[1];
+    if (length == 3 && in.data[0] == 0xE2 && in.data[1] == 0x80 && (in.data[2] & 0xFE) == 0xA8)
+        return 0x2000u + (in.data[2] & 0x3F);
+    return 0;
+}
+
 /* Both formats escape alike: backslash, quote, control characters and what is no UTF-8. */
 static void put_quoted(struct line *line, struct gw_bytes value)
 {
@@ -126,6 +139,8 @@ static void put_quoted(struct line *line, struct gw_bytes value)
             put_text(line, "\\n");
         else if (length == 0 || byte < 0x20 || byte == 0x7F)
             put_format(line, "\\u%04x", byte);
+        else if (obeyed_character(value, length) != 0)
+            put_format(line, "\\u%04x", obeyed_character(value, length));
         else
             put(line, (const char *)value.data, length);
         value = gw_bytes_after(value, length == 0 ? 1 : length);
@@ -165,10 +180,15 @@ static void put_value(struct line *line, enum gw_log_format format,
 
 static void put_key(struct line *line, enum gw_log_format format, const char *key, bool first)
 {
-    if (format == GW_LOG_JSON)
-        put_format(line, first ? "{\"%s\":" : ",\"%s\":", key);
-    else
-        put_format(line, first ? "%s=" : " %s=", key);
+    if (format == GW_LOG_JSON) {
+        put_text(line, first ? "{\"" : ",\"");
+        put_text(line, key);
+        put_text(line, "\":");
+    } else {
+        put_text(line, first ? "" : " ");
+        put_text(line, key);
+        put_text(line, "=");
+    }
 }
 
 static void put_time(struct line *line, uint64_t wall_us)
@@ -185,8 +205,8 @@ size_t gw_log_format_line(char *out, size_t capacity, enum gw_log_format format,
                           enum gw_log_level level, const char *event,
                           const struct gw_log_field *fields, size_t field_count)
 {
-    static const char ending[2][8] = {[GW_LOG_LOGFMT] = " ...", [GW_LOG_JSON] = ",\"cut\":1"};
-    const size_t reserve = sizeof ending[0];
+    static const char *const ending[] = {[GW_LOG_LOGFMT] = " ...", [GW_LOG_JSON] = ",\"cut\":1"};
+    const size_t reserve = sizeof ",\"cut\":1}" - 1;
     struct line line = {.out = out, .capacity = capacity > reserve ? capacity - reserve : 0};
     size_t whole; /* what may stand if the next field does not fit */
     bool json = format == GW_LOG_JSON;
@@ -198,7 +218,9 @@ size_t gw_log_format_line(char *out, size_t capacity, enum gw_log_format format,
     put_key(&line, format, "level", false);
     put_format(&line, json ? "\"%s\"" : "%s", level_words[level]);
     put_key(&line, format, "event", false);
-    put_format(&line, json ? "\"%s\"" : "%s", event);
+    put_text(&line, json ? "\"" : "");
+    put_text(&line, event);
+    put_text(&line, json ? "\"" : "");
     whole = line.used;
     for (size_t i = 0; i < field_count && !line.cut; i++) {
         if (fields[i].key == NULL)
@@ -212,7 +234,7 @@ size_t gw_log_format_line(char *out, size_t capacity, enum gw_log_format format,
     line.capacity = capacity;
     if (line.cut) {
         line.cut = false;
-        put(&line, ending[format], json ? 8 : 4);
+        put_text(&line, ending[format]);
     }
     if (json)
         put(&line, "}", 1);

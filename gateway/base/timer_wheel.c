@@ -4,7 +4,8 @@
  *
  *   I1  A node on level n, list i is due within the 64^n ticks that list stands for.
  *   I2  filled[n] bit i == (lists[n][i] != GW_NONE), so an empty wheel is skipped, not walked.
- *   I3  Every node's deadline_tick is > tick; 0 means not armed (a deadline is never 0).
+ *   I3  Every node's deadline_tick is > tick, or stands in the list at tick and is being popped;
+ *       0 means not armed (a deadline is never 0).
  */
 #include <gw/base/timer_wheel.h>
 
@@ -34,14 +35,21 @@ void gw_timer_wheel_init(struct gw_timer_wheel *wheel, void *nodes, size_t strid
     memset(wheel->lists, 0xFF, sizeof wheel->lists); /* GW_NONE */
 }
 
+/* The level on which the deadline's list differs from the one that stands at `tick`. */
+static uint32_t level_of(const struct gw_timer_wheel *wheel, uint32_t deadline_tick)
+{
+    uint32_t level = 0;
+
+    for (uint32_t apart = deadline_tick ^ wheel->tick; apart >= GW_TIMER_LISTS; apart >>= 6)
+        level++;
+    return level;
+}
+
 static void link_node(struct gw_timer_wheel *wheel, uint32_t slot)
 {
     struct gw_timer_node *node = node_at(wheel, slot);
-    uint32_t level = 0;
+    uint32_t level = level_of(wheel, node->deadline_tick);
 
-    /* The level on which the deadline's list differs from the one that stands at `tick`. */
-    for (uint32_t apart = node->deadline_tick ^ wheel->tick; apart >= GW_TIMER_LISTS; apart >>= 6)
-        level++;
     gw_assert(level < GW_TIMER_LEVELS);
     uint32_t list = node->deadline_tick >> (6 * level) & (GW_TIMER_LISTS - 1);
     uint32_t *first = &wheel->lists[level][list];
@@ -75,7 +83,9 @@ static void unlink_node(struct gw_timer_wheel *wheel, uint32_t slot)
 /* The first tick that begins at or after `at`. */
 static uint64_t tick_from(const struct gw_timer_wheel *wheel, struct gw_instant at)
 {
-    return (gw_ns_between(wheel->start, at) + TICK_NS - 1) / TICK_NS;
+    uint64_t ns = gw_ns_between(wheel->start, at);
+
+    return ns / TICK_NS + (ns % TICK_NS != 0); /* no sum that could wrap: "never" is a legal at */
 }
 
 void gw_timer_arm(struct gw_timer_wheel *wheel, uint32_t slot, struct gw_instant at)
@@ -149,7 +159,7 @@ static void spread(struct gw_timer_wheel *wheel)
 
 uint32_t gw_timer_wheel_pop(struct gw_timer_wheel *wheel, struct gw_instant now)
 {
-    uint64_t until = gw_ns_between(wheel->start, now) / TICK_NS;
+    uint64_t until = gw_min_u64(gw_ns_between(wheel->start, now) / TICK_NS, UINT32_MAX);
 
     for (;;) {
         uint32_t list = wheel->tick & (GW_TIMER_LISTS - 1);
@@ -200,6 +210,8 @@ void gw_timer_wheel_check(const struct gw_timer_wheel *wheel)
 
                 gw_assert(node->deadline_tick != 0 && node->prev == before);
                 gw_assert((node->deadline_tick >> (6 * level) & (GW_TIMER_LISTS - 1)) == list);
+                gw_assert(node->deadline_tick >= wheel->tick);
+                gw_assert(level_of(wheel, node->deadline_tick) == level);
                 before = slot;
                 count++;
             }

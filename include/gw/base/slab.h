@@ -26,7 +26,7 @@ struct gw_slab {
 
 #define GW_SLAB_EMPTY ((struct gw_slab){.free_head = GW_NONE})
 
-/* 0, or -ENOMEM. `slot_bytes` > 0, `slot_count` < GW_NONE - 1. */
+/* 0, or -ENOMEM. `slot_bytes` a multiple of 8, 0 < `slot_count` < GW_NONE - 1. */
 GW_MUST_USE int gw_slab_init(struct gw_slab *slab, uint32_t slot_bytes, uint32_t slot_count);
 /* Safe on GW_SLAB_EMPTY and when called twice. */
 void gw_slab_fini(struct gw_slab *slab);
