@@ -50,6 +50,14 @@ enum gw_hardware gw_hardware_parse(struct gw_bytes body, struct gw_pin_write *ou
     return GW_HARDWARE_WRITE;
 }
 
+static bool is_number(struct gw_bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    return text.size > 0;
+}
+
 bool gw_property_parse(struct gw_bytes body, struct gw_property *out)
 {
     struct gw_bytes rest = body, part;
@@ -59,9 +67,9 @@ bool gw_property_parse(struct gw_bytes body, struct gw_property *out)
     while (gw_body_next(&rest, &part) && gw_pin_parse(part, &pin))
         if (pins++ == 0)
             out->pin = pin;
-    /* `part` is the property's name now, `rest` its value; the value may be a number. */
-    if (pins == 0 || pins > UINT16_MAX || part.size == 0 || rest.size == 0 ||
-        gw_pin_parse(part, &pin))
+    /* `part` is the property's name now, `rest` its value. No property is called by a number: that
+       is a pin out of range, and the value may be one. */
+    if (pins == 0 || pins > UINT16_MAX || part.size == 0 || rest.size == 0 || is_number(part))
         return false;
     out->pin_count = (uint16_t)pins;
     out->name = part;

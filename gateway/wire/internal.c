@@ -1,6 +1,6 @@
 /*
- * INTERNAL frames. The first key decides: a command, a key that info frames are made of, or
- * neither.
+ * INTERNAL frames. The first key may be a command; everything else that holds a key of info frames
+ * is one, so that a firmware which puts a new key first is understood too.
  */
 #include <gw/wire/internal.h>
 
@@ -26,6 +26,17 @@ static const struct {
     {"h-beat", NONE},
     {"buff-in", NONE},
 };
+
+/* First keys that are not a device's to send, or that the gateway does not know what to do with. */
+static const char *const other_commands[] = {"ota", "vfs", "dbg", "acon", "adis"};
+
+static bool is_other_command(struct gw_bytes key)
+{
+    for (size_t i = 0; i < GW_ARRAY_COUNT(other_commands); i++)
+        if (gw_bytes_are(key, other_commands[i]))
+            return true;
+    return false;
+}
 
 /* The row of this key, or the count of rows. */
 static size_t info_key(struct gw_bytes key)
@@ -57,9 +68,11 @@ static int64_t parse_saturated(struct gw_bytes text)
     return negative ? 0 : value;
 }
 
-static void parse_info(struct gw_bytes body, struct gw_info *info)
+/* False when no key is one that info frames are made of. */
+static bool parse_info(struct gw_bytes body, struct gw_info *info)
 {
     struct gw_bytes rest = body, key, value, version = {0};
+    bool known = false;
 
     while (gw_body_next(&rest, &key)) {
         if (!gw_body_next(&rest, &value))
@@ -68,6 +81,7 @@ static void parse_info(struct gw_bytes body, struct gw_info *info)
 
         if (row == GW_ARRAY_COUNT(info_keys))
             continue;
+        known = true;
         if (info_keys[row].field != NONE)
             memcpy((char *)info + info_keys[row].field, &value, sizeof value);
         else if (gw_bytes_are(key, "ver"))
@@ -79,6 +93,7 @@ static void parse_info(struct gw_bytes body, struct gw_info *info)
     }
     if (info->library.size == 0)
         info->library = version; /* "ver" is the library's version in old info frames */
+    return known;
 }
 
 static void parse_meta(struct gw_bytes rest, struct gw_internal_request *out)
@@ -115,8 +130,7 @@ void gw_internal_parse(struct gw_bytes body, struct gw_internal_request *out)
             out->argument = gw_bytes_of(NULL, 0);
     } else if (gw_bytes_are(key, "meta")) {
         parse_meta(rest, out);
-    } else if (info_key(key) < GW_ARRAY_COUNT(info_keys)) {
+    } else if (!is_other_command(key) && parse_info(body, &out->info)) {
         out->what = GW_INTERNAL_INFO;
-        parse_info(body, &out->info);
     }
 }

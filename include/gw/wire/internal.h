@@ -1,6 +1,7 @@
 /*
  * INTERNAL (17) from a device: either the info frame that every client sends after its login, or a
- * request for time or metadata. The first key decides.
+ * request for time or metadata. The first key says whether it is a request; anything else that has
+ * a key of info frames, at any place, is an info frame.
  */
 #ifndef GW_WIRE_INTERNAL_H
 #define GW_WIRE_INTERNAL_H
