@@ -21,7 +21,7 @@ static uint64_t inputs;
 
 static int feed(const uint8_t *bytes, size_t size)
 {
-    uint8_t *exact = malloc(size);
+    uint8_t *exact = size == 0 ? NULL : malloc(size);
 
     if (exact == NULL && size > 0)
         return -ENOMEM;

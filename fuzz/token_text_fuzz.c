@@ -20,7 +20,7 @@ static bool model(const uint8_t *text, size_t size, uint8_t out[GW_TOKEN_BYTES])
     if (size != 32)
         return false;
     for (size_t bit = 0; bit < 6 * size; bit++) {
-        const char *place = memchr(alphabet, text[bit / 6], 64);
+        const char *place = memchr(alphabet, text[bit / 6], sizeof alphabet - 1);
 
         if (place == NULL) {
             memset(out, 0, GW_TOKEN_BYTES);

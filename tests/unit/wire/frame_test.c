@@ -45,7 +45,7 @@ static bool frames_equal(const struct gw_frame *a, const struct gw_frame *b)
 static enum gw_status decode_exactly(const uint8_t *bytes, size_t size, size_t body_bytes_max,
                                      struct gw_frame *out, size_t *used)
 {
-    uint8_t *copy = malloc(size);
+    uint8_t *copy = size == 0 ? NULL : malloc(size);
 
     assert_true(copy != NULL || size == 0);
     if (size > 0)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <gw/wire/internal.h>
@@ -127,8 +128,9 @@ static void the_order_of_keys_does_not_matter(void **state)
         char text[256] = "";
         struct info_row row = {text, "T", "1.4", "0.1", NULL, NULL, "D", NULL, "C", 40, 512};
 
-        for (size_t i = 0; i < GW_ARRAY_COUNT(pairs); i++)
-            strcat(text, pairs[(first + i) % GW_ARRAY_COUNT(pairs)]);
+        for (size_t i = 0, used = 0; i < GW_ARRAY_COUNT(pairs); i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s",
+                                     pairs[(first + i) % GW_ARRAY_COUNT(pairs)]);
         says(&row);
         text[strlen(text) - 1] = '\0'; /* and without the trailing NUL */
         says(&row);
