@@ -285,6 +285,12 @@ void sys_gateway_start(struct sys_gateway *g)
               "the log names no port");
 }
 
+/* A sanitizer's findings are findings of the test, however the process ended. */
+static void expect_no_report(struct sys_gateway *g)
+{
+    sys_check(g, !sys_gateway_log_has(g, "Sanitizer:"), "a sanitizer has reported something");
+}
+
 void sys_gateway_stop(struct sys_gateway *g)
 {
     int exit_code = -1;
@@ -294,6 +300,7 @@ void sys_gateway_stop(struct sys_gateway *g)
     if (!sys_wait(g->pid, sys_ms(STOP_MS), &exit_code))
         sys_fail(g, __FILE__, __LINE__, "still running %d s after SIGTERM", STOP_MS / 1000);
     g->pid = 0;
+    expect_no_report(g);
     sys_check(g, exit_code == 0, "exit code %d after SIGTERM", exit_code);
 }
 
@@ -305,6 +312,7 @@ void sys_gateway_kill(struct sys_gateway *g)
     if (!sys_wait(g->pid, sys_ms(STOP_MS), &exit_code))
         sys_fail(g, __FILE__, __LINE__, "still there %d s after SIGKILL", STOP_MS / 1000);
     g->pid = 0;
+    expect_no_report(g);
 }
 
 /* ---- devices ---- */
