@@ -19,6 +19,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include "conformance_cases.h"
 #include "harness.h"
 #include "updates.h"
@@ -334,6 +336,57 @@ static void info_and_presence_are_published(void **state)
     assert_true(offline->record.time_us <= (uint64_t)(time(NULL) + 1) * 1000000);
 }
 
+/* What an operator sees of the same bytes: text as text, anything else in base64. */
+static void tail_prints_what_devices_wrote(void **state)
+{
+    static const struct {
+        const char *frame, *key, *text;
+    } writes[] = {
+        {"140003000776770030003130", "value", "10"},
+        {"140005000a76770036006100320063", "value", "a\0002\0c"},
+        {"14001700097677003700000102ff", "value_base64", "AAEC/w=="},
+        {"140006000d767700320032322e3520c2b043", "value",
+         "22.5 \xc2\xb0"
+         "C"},
+    };
+    static const size_t text_bytes[] = {2, 5, 8, 8};
+    struct sys_device *device = one_device();
+    char *number = sys_text("%u", device->number), *out, *line, *rest = NULL;
+    struct sys_client c;
+    size_t seen = 0;
+
+    (void)state;
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    sys_must(&gateway, &c, sys_client_login(&c, device->token, GW_RESPONSE_OK));
+    for (size_t i = 0; i < GW_ARRAY_COUNT(writes); i++) {
+        uint8_t bytes[64];
+
+        sys_must(&gateway, &c,
+                 sys_client_send(&c, bytes, sys_hex(writes[i].frame, bytes, sizeof bytes)));
+    }
+    sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+    sys_client_close(&c);
+    out = sys_ctl(&gateway, NULL, "tail", "--json", "--device", number, NULL);
+    for (line = strtok_r(out, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        json_error_t why;
+        json_t *object = json_loads(line, JSON_ALLOW_NUL, &why), *value;
+
+        sys_check(&gateway, object != NULL, "%s: %s", why.text, line);
+        assert_int_equal(json_integer_value(json_object_get(object, "device")), device->number);
+        if (strcmp(json_string_value(json_object_get(object, "kind")), "pin_write") == 0) {
+            assert_true(seen < GW_ARRAY_COUNT(writes));
+            value = json_object_get(object, writes[seen].key);
+            assert_int_equal(json_string_length(value), text_bytes[seen]);
+            assert_memory_equal(json_string_value(value), writes[seen].text, text_bytes[seen]);
+            seen++;
+        }
+        json_decref(object);
+    }
+    assert_int_equal(seen, GW_ARRAY_COUNT(writes));
+    free(out);
+    free(number);
+}
+
 /* ---- the table as tests ---- */
 
 static const struct sys_gateway_options options = {.shards = 2};
@@ -369,6 +422,7 @@ int main(void)
         cmocka_unit_test(f56_members_of_a_timed_group_carry_its_time),
         cmocka_unit_test(g72_half_a_frame_is_no_update),
         cmocka_unit_test(info_and_presence_are_published),
+        cmocka_unit_test(tail_prints_what_devices_wrote),
     };
     static struct CMUnitTest tests[RUNS + GW_ARRAY_COUNT(others)];
     int failed;
