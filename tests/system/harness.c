@@ -75,7 +75,7 @@ void sys_ctl_try(struct sys_gateway *g, const char *input, struct sys_output *ou
 
 char *sys_ctl(struct sys_gateway *g, const char *input, ...)
 {
-    const char *args[CTL_ARGS_MAX];
+    const char *args[CTL_ARGS_MAX] = {NULL};
     struct sys_output output = {.exit_code = -1};
     size_t count = 0;
     va_list list;
