@@ -66,7 +66,7 @@ static void check_frame(struct gw_bytes in, size_t used, const struct gw_frame *
     gw_assert(frame->body.data == in.data + GW_FRAME_HEADER_BYTES);
     gw_assert(gw_frame_bytes(frame) == used);
     gw_assert(gw_frame_encode(again, used - 1, frame) == 0);
-    gw_assert(gw_frame_encode(again, sizeof again, frame) == used);
+    gw_assert(gw_frame_encode(again, used, frame) == used);
     gw_assert(memcmp(again, in.data, used) == 0);
 }
 

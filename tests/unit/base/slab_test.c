@@ -138,6 +138,13 @@ static void release_a_slot_that_was_never_used(void)
     gw_slab_release(&slab, 5);
 }
 
+static void release_no_slot(void)
+{
+    struct gw_slab slab = make();
+
+    gw_slab_release(&slab, GW_NONE);
+}
+
 static void check_a_list_with_a_cycle(void)
 {
     struct gw_slab slab = make();
@@ -154,6 +161,7 @@ static void our_mistakes_stop_the_process(void **state)
     (void)state;
     assert_int_equal(signal_of(release_a_free_slot), SIGABRT);
     assert_int_equal(signal_of(release_a_slot_that_was_never_used), SIGABRT);
+    assert_int_equal(signal_of(release_no_slot), SIGABRT);
     assert_int_equal(signal_of(check_a_list_with_a_cycle), SIGABRT);
 }
 
