@@ -22,6 +22,8 @@ die() {
 # What the programs are built with and from.
 packages_build=(gcc libc6-dev make cmake ninja-build pkg-config liburing-dev
     android-libboringssl-dev liblmdb-dev libxxhash-dev libjansson-dev libconfig-dev)
+# The micro benchmarks are configured with everything else, and want Google Benchmark for it.
+[[ ! -f bench/micro/CMakeLists.txt ]] || packages_build+=(g++ libbenchmark-dev)
 # What the tests need on top.
 packages_check=(g++ clang clang-format clang-tidy llvm libcmocka-dev libbenchmark-dev
     libbearssl-dev libmbedtls-dev openssl binutils procps iproute2 git)
