@@ -16,6 +16,8 @@
 
 #include <gw/session/session.h>
 
+#include "../system/conformance_cases.h"
+
 #define METRIC_PREFIX "tollgate_"
 
 enum { NAME_BYTES = 96, METRICS_MAX = 256 };
@@ -213,6 +215,33 @@ static void the_documents_name_no_metric_that_is_not_served(void **state)
             fail_msg("the documents name %s, which /metrics does not show", named.rows[i]);
 }
 
+/* The row of docs/protocol.md that a case of tests/system stands in, byte for byte. */
+static void case_row(const struct conformance_case *c, char *out, size_t capacity)
+{
+    int bytes =
+        snprintf(out, capacity, "\n| %s | %s | `%s` | %s%s%s%s%s |\n", c->number, c->claim,
+                 c->client, c->answer[0] == '\0' ? "" : "`", c->answer,
+                 c->answer[0] == '\0' ? "" : "`", c->answer[0] != '\0' && c->closes ? ", " : "",
+                 c->closes ? "closed" : (c->answer[0] == '\0' ? "nothing" : ""));
+
+    assert_true(bytes > 0 && (size_t)bytes < capacity);
+}
+
+static void every_conformance_case_stands_in_the_protocol(void **state)
+{
+    char *page = read_file(GW_SOURCE "/docs/protocol.md");
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(conformance_cases); i++) {
+        char row[2048];
+
+        case_row(&conformance_cases[i], row, sizeof row);
+        if (strstr(page, row) == NULL)
+            fail_msg("docs/protocol.md lacks the row:%s", row);
+    }
+    free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +249,7 @@ int main(void)
         cmocka_unit_test(every_section_of_the_close_reasons_is_one),
         cmocka_unit_test(every_metric_has_its_row),
         cmocka_unit_test(the_documents_name_no_metric_that_is_not_served),
+        cmocka_unit_test(every_conformance_case_stands_in_the_protocol),
     };
 
     return cmocka_run_group_tests_name("docs.tables", tests, NULL, NULL);
