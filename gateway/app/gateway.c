@@ -23,6 +23,7 @@
 #include <gw/base/log.h>
 
 enum {
+    STOP_LOOK_MS = 20,
     BEAT_MS = 1000, /* every shard is woken so often, and must have turned since        */
     HIGH_WATER_EVERY_S = 60,
     LOCK_WAIT_MS = 3000, /* for a killed predecessor to be gone from the log                 */
@@ -62,7 +63,7 @@ static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
 /* New contexts for every shard, or none: a bad pair of files leaves the old ones in place. */
 static void reload_certificates(struct gateway *g)
 {
-    struct gw_tls_context *contexts[GW_SHARDS_MAX];
+    struct gw_tls_context *contexts[GW_SHARDS_MAX] = {NULL};
     uint32_t made = 0;
     char why[WHY_BYTES];
 
@@ -107,7 +108,7 @@ static void *shard_main(void *argument)
     while (gw_shard_turn(t->shard, UINT64_MAX))
         ;
     gw_shard_end(t->shard);
-    atomic_store(&t->failed, true); /* the control thread asks only while it does not stop us */
+    atomic_store(&t->ended, true);
     return NULL;
 }
 
@@ -374,12 +375,13 @@ static void beat(struct gateway *g)
     }
 }
 
-static bool shard_failed(const struct gateway *g)
+static uint32_t ended_count(const struct gateway *g)
 {
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < g->plan.shards; i++)
-        if (atomic_load(&g->threads[i].failed))
-            return true;
-    return false;
+        count += atomic_load(&g->threads[i].ended);
+    return count;
 }
 
 static void save_high_water(struct gateway *g)
@@ -430,23 +432,29 @@ static bool read_signals(struct gateway *g)
     return stop;
 }
 
+/* Waits for a signal or for the admin port, and serves the latter. */
+static void poll_once(struct gateway *g, int timeout_ms)
+{
+    struct pollfd fds[1 + GW_ADMIN_FDS_MAX] = {{.fd = g->signal_fd, .events = POLLIN}};
+    size_t count = g->admin == NULL ? 0 : gw_admin_fds(g->admin, gw_clock_now(), fds + 1);
+
+    (void)poll(fds, (nfds_t)(1 + count), timeout_ms);
+    if (g->admin != NULL)
+        gw_admin_step(g->admin, gw_clock_now(), fds + 1, count);
+}
+
 static int control(struct gateway *g)
 {
     struct gw_instant next_beat = gw_clock_now();
     struct gw_instant next_save = gw_clock_now();
 
     for (;;) {
-        struct pollfd fds[1 + GW_ADMIN_FDS_MAX] = {{.fd = g->signal_fd, .events = POLLIN}};
+        poll_once(g, BEAT_MS);
         struct gw_instant now = gw_clock_now();
-        size_t admin_fds = g->admin == NULL ? 0 : gw_admin_fds(g->admin, now, fds + 1);
 
-        (void)poll(fds, (nfds_t)(1 + admin_fds), BEAT_MS);
-        now = gw_clock_now();
         if (read_signals(g))
             return EXIT_OK;
-        if (g->admin != NULL)
-            gw_admin_step(g->admin, now, fds + 1, admin_fds);
-        if (shard_failed(g)) {
+        if (ended_count(g) > 0) {
             gw_log(GW_LOG_ERROR, "stopping", GW_TEXT("error", "a shard failed"));
             return EXIT_INTERNAL;
         }
@@ -471,6 +479,10 @@ static void stop_shards(struct gateway *g)
     (void)gw_notify_stopping();
     for (uint32_t i = 0; i < g->plan.shards; i++)
         gw_shard_stop(g->shards[i]);
+    while (ended_count(g) < g->plan.shards) { /* /readyz says that we are stopping */
+        poll_once(g, STOP_LOOK_MS);
+        (void)read_signals(g);
+    }
     join_shards(g);
 }
 

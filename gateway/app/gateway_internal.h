@@ -81,7 +81,7 @@ struct shard_thread {
     bool started;
     int err; /* of gw_shard_begin */
     char why[WHY_BYTES];
-    _Atomic bool failed;  /* its loop ended by itself */
+    _Atomic bool ended;   /* by itself, or because it was stopped */
     uint64_t turns_seen;  /* at the last beat          */
     uint32_t beats_still; /* beats in a row in which it did not turn */
 };

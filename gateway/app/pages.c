@@ -87,7 +87,7 @@ static void uplink_page(const struct gateway *g, struct gw_text *page)
     gw_metrics_family(page, "tollgate_journal_sync_seconds_max", GW_METRIC_GAUGE,
                       "Longest write and sync since the last look");
     gw_metrics_sample_real(page, "tollgate_journal_sync_seconds_max", NULL, 0,
-                           (double)stat.sync_us_max / 1e6);
+                           (double)gw_uplink_sync_us_max_take(g->uplink) / 1e6);
 }
 
 static void process_page(struct gateway *g, struct gw_text *page)

@@ -328,8 +328,12 @@ void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out)
         .bytes = gw_counter_read(&uplink->bytes),
         .batches = gw_counter_read(&uplink->batches),
         .failures = gw_counter_read(&uplink->failures),
-        .sync_us_max = atomic_exchange(&uplink->sync_us_max, 0),
         .journal_bytes = gw_counter_read(&uplink->journal_bytes),
         .stalled = atomic_load_explicit(&uplink->stalled, memory_order_relaxed) != 0,
     };
+}
+
+uint64_t gw_uplink_sync_us_max_take(struct gw_uplink *uplink)
+{
+    return atomic_exchange(&uplink->sync_us_max, 0);
 }

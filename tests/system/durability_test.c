@@ -278,6 +278,38 @@ static void a_stop_under_load_saves_what_was_read(void **state)
     sys_updates_release(&updates);
 }
 
+/*
+ * However little time a stop is given, and however long devices take to hang up: who was online is
+ * told to be offline, or readers of the log would believe it online for ever.
+ */
+static void a_stop_in_a_hurry_tells_who_went_offline(void **state)
+{
+    static const uint32_t seconds[] = {0, 1};
+    struct sys_updates updates = {NULL, 0, 0};
+
+    (void)state;
+    for (size_t n = 0; n < GW_ARRAY_COUNT(seconds); n++) {
+        gateway.options.drain_s = seconds[n];
+        sys_gateway_configure(&gateway, NULL);
+        sys_gateway_start(&gateway);
+        log_all_in();
+        sys_gateway_stop(&gateway); /* no client hangs up before it is over */
+        sys_updates_read(&gateway, &updates);
+        for (size_t i = 0; i < DEVICES; i++) {
+            const struct sys_update *online = NULL, *offline = NULL;
+            uint32_t number = accounts[i].device.number;
+
+            (void)sys_updates_count(&updates, number, GW_RECORD_ONLINE, &online);
+            (void)sys_updates_count(&updates, number, GW_RECORD_OFFLINE, &offline);
+            sys_check(&gateway,
+                      offline != NULL && offline->record.session == online->record.session,
+                      "drain.s_max %u: device %u is online in the log", seconds[n], number);
+            sys_client_close(&accounts[i].client);
+        }
+    }
+    sys_updates_release(&updates);
+}
+
 static void a_restart_serves_on_the_same_ports(void **state)
 {
     uint16_t plain = gateway.plain_port, tls = gateway.tls_port;
@@ -341,6 +373,7 @@ int main(void)
         cmocka_unit_test(every_session_is_numbered_without_gaps),
         cmocka_unit_test(a_stop_under_load_saves_what_was_read),
         cmocka_unit_test(a_restart_serves_on_the_same_ports),
+        cmocka_unit_test(a_stop_in_a_hurry_tells_who_went_offline),
     };
 
     return cmocka_run_group_tests_name("durability", tests, set_up, tear_down);

@@ -106,12 +106,12 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "ec_key = \"ec.key\"; };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
         "journal: { path = \"journal\"; segment_bytes = 16777216; batches_per_lane = 8; };\n"
-        "drain: { s_max = 5; };\n"
+        "drain: { s_max = %u; };\n"
         "admin: { listen = \"127.0.0.1:0\"; };\n"
         "log: { level = \"%s\"; };\n"
         "%s",
         g->options.shards != 0 ? g->options.shards : 2, g->plain_port, g->tls_port,
-        g->options.debug ? "debug" : "info", config != NULL ? config : "");
+        g->options.drain_s, g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
     sys_check(g, sys_file_write(g->config_path, text), "%s: %s", g->config_path, strerror(errno));
     free(text);
@@ -120,6 +120,8 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
 void sys_gateway_create(struct sys_gateway *g, const struct sys_gateway_options *options)
 {
     *g = (struct sys_gateway){.options = *options};
+    if (g->options.drain_s == 0)
+        g->options.drain_s = 5;
     g->dir = sys_tree_create();
     g->config_path = path_in(g->dir, "tollgate.conf");
     g->log_path = path_in(g->dir, "log");

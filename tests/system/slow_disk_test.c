@@ -209,6 +209,20 @@ static void pressure_stops_the_reading_and_loses_nothing(void **state)
     assert_int_equal(sys_admin_get(&gateway, "/livez", NULL), 200);
     end_flood(&flood, &devices[6]);
 }
+
+/* One shard serves both: who has no updates pending is read and answered as ever. */
+static void pressure_does_not_touch_who_has_nothing_pending(void **state)
+{
+    static struct flood flood;
+    struct sys_client idle;
+
+    (void)state;
+    log_in(&idle, &devices[7], SYS_TLS12);
+    begin_flood(&flood, &devices[8]);
+    sys_must(&gateway, &idle, sys_client_ping(&idle, 3));
+    sys_client_close(&idle);
+    end_flood(&flood, &devices[8]);
+}
 static const struct sys_gateway_options options = {
     .shards = 1,
     .slow_disk = true,
@@ -249,6 +263,7 @@ int main(void)
         cmocka_unit_test_teardown(c28_a_ping_that_waits_is_kept_company, resume),
         cmocka_unit_test_teardown(nothing_is_acknowledged_before_the_disk_has_it, resume),
         cmocka_unit_test_teardown(pressure_stops_the_reading_and_loses_nothing, resume),
+        cmocka_unit_test_teardown(pressure_does_not_touch_who_has_nothing_pending, resume),
     };
 
     return cmocka_run_group_tests_name("slow disk", tests, start, stop);

@@ -157,6 +157,19 @@ static const char *play_stays_open(struct scenario *s)
     return NULL;
 }
 
+/* Any byte is life, also one of a frame that is never finished. */
+static const char *play_half_frame_is_life(struct scenario *s)
+{
+    static const uint8_t frame[] = {0x14, 0x00, 0x09, 0x00, 0x40};
+    uint64_t from;
+
+    TRY(s, log_in(s));
+    TRY(s, sys_client_expect_silence(&s->c, 8000));
+    from = sys_now_ms();
+    TRY(s, sys_client_send(&s->c, frame, sizeof frame));
+    return ends_on_time(s, from);
+}
+
 /*
  * 1000 writes a second, each with its own number as value, until the gateway ends it. Its last word
  * is status 1; its log is compared by the test.
@@ -218,6 +231,8 @@ static struct scenario heartbeat_text = {
 static struct scenario heartbeat_huge = {.play = play_stays_open, .heartbeat = "4000000"};
 static struct scenario heartbeat_beyond_64_bits = {
     .play = play_stays_open, .heartbeat = "99999999999999999999", .transport = SYS_TLS12};
+static struct scenario half_frame = {
+    .play = play_half_frame_is_life, .heartbeat = "5", .closed_after_ms = 12000};
 static struct scenario no_byte_plain = {.play = play_no_byte, .closed_after_ms = 10000};
 static struct scenario no_byte_tls = {
     .play = play_no_byte, .closed_after_ms = 10000, .transport = SYS_TLS13};
@@ -229,12 +244,12 @@ static struct scenario flood = {.play = play_flood};
 static struct scenario flood_tls = {.play = play_flood, .transport = SYS_TLS13};
 
 static struct scenario *const scenarios[] = {
-    &heartbeat_kept, &no_info,           &heartbeat_40,
-    &heartbeat_10,   &heartbeat_0,       &heartbeat_negative,
-    &heartbeat_text, &heartbeat_huge,    &heartbeat_beyond_64_bits,
-    &no_byte_plain,  &no_byte_tls,       &no_hello,
-    &endless_login,  &endless_login_tls, &flood,
-    &flood_tls,
+    &heartbeat_kept, &no_info,        &heartbeat_40,
+    &heartbeat_10,   &heartbeat_0,    &heartbeat_negative,
+    &heartbeat_text, &heartbeat_huge, &heartbeat_beyond_64_bits,
+    &half_frame,     &no_byte_plain,  &no_byte_tls,
+    &no_hello,       &endless_login,  &endless_login_tls,
+    &flood,          &flood_tls,
 };
 
 static void *play(void *argument)
@@ -271,6 +286,7 @@ SCENARIO_TEST(t4_a_negative_heartbeat_counts_as_the_least_allowed, heartbeat_neg
 SCENARIO_TEST(t4_a_heartbeat_in_words_changes_nothing, heartbeat_text)
 SCENARIO_TEST(t4_a_huge_heartbeat_does_not_overflow, heartbeat_huge)
 SCENARIO_TEST(t4_nor_does_one_beyond_64_bits, heartbeat_beyond_64_bits)
+SCENARIO_TEST(bytes_of_half_a_frame_are_life, half_frame)
 SCENARIO_TEST(g73_no_byte_after_connect_closes_after_10_s, no_byte_plain)
 SCENARIO_TEST(g73_no_login_after_the_handshake_closes_after_10_s, no_byte_tls)
 SCENARIO_TEST(g73_no_hello_on_the_tls_port_closes_after_10_s, no_hello)
@@ -441,6 +457,7 @@ int main(void)
         cmocka_unit_test(t4_heartbeat_0_counts_as_the_least_allowed),
         cmocka_unit_test(t4_a_negative_heartbeat_counts_as_the_least_allowed),
         cmocka_unit_test(t4_a_heartbeat_in_words_changes_nothing),
+        cmocka_unit_test(bytes_of_half_a_frame_are_life),
         cmocka_unit_test(t6_a_flood_is_slowed_told_and_closed),
         cmocka_unit_test(t6_a_flood_in_tls_is_slowed_told_and_closed),
         cmocka_unit_test(t2_silence_without_info_closes_after_23_s),

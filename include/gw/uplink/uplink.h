@@ -54,10 +54,12 @@ uint32_t gw_uplink_step(struct gw_uplink *uplink);
 struct gw_uplink_stat {
     uint64_t writes, syncs, bytes, batches;
     uint64_t failures;      /* segments poisoned                                            */
-    uint64_t sync_us_max;   /* longest write + sync since the last call                     */
     uint64_t journal_bytes; /* on disk now                                                  */
     bool stalled;           /* nothing can be written now (disk full, errors, reader limit) */
 };
 void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out); /* any thread */
+
+/* The longest write and sync since the last call, in us. Any thread; one page asks for it. */
+uint64_t gw_uplink_sync_us_max_take(struct gw_uplink *uplink);
 
 #endif
