@@ -9,7 +9,7 @@
 
 _Static_assert(sizeof(struct gw_chunk) == GW_CHUNK_BYTES, "a chunk is one slot");
 
-static uint32_t room_in_tail(const struct gw_slab *pool, const struct gw_chunk_queue *queue)
+uint32_t gw_chunk_queue_room(const struct gw_slab *pool, const struct gw_chunk_queue *queue)
 {
     if (queue->tail == GW_NONE)
         return 0;
@@ -35,7 +35,7 @@ static void add_chunk(struct gw_slab *pool, struct gw_chunk_queue *queue)
 bool gw_chunk_queue_append(struct gw_slab *pool, struct gw_chunk_queue *queue,
                            struct gw_bytes bytes, bool keep_tail)
 {
-    uint32_t room = keep_tail ? 0 : room_in_tail(pool, queue);
+    uint32_t room = keep_tail ? 0 : gw_chunk_queue_room(pool, queue);
     size_t beyond = bytes.size > room ? bytes.size - room : 0;
     size_t chunks = (beyond + GW_CHUNK_DATA_BYTES - 1) / GW_CHUNK_DATA_BYTES;
 

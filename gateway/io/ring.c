@@ -275,9 +275,10 @@ int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
 {
     int err;
 
-    gw_assert(ring->batch_next == ring->batch_count);
     ring->stat.enters++;
-    if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0) {
+    if (ring->batch_next < ring->batch_count) { /* the turn was cut short: there is work already */
+        err = io_uring_submit(&ring->uring);
+    } else if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0) {
         err = io_uring_submit_and_get_events(&ring->uring);
     } else if (timeout_ns == UINT64_MAX) {
         err = io_uring_submit_and_wait(&ring->uring, 1);

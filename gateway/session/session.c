@@ -269,6 +269,8 @@ static bool must_wait(const struct gw_session *s, const struct gw_session_cold *
     case GW_FRAME_EVENT_CLEAR:
     case GW_FRAME_GROUP:
         return true;
+    case GW_FRAME_PING: /* its answer would cover what is held: it waits in its place */
+        return (s->flags & GW_SESSION_HELD) != 0;
     default:
         return false;
     }

@@ -134,6 +134,8 @@ void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_comple
     gw_slab_release(&sh->accept_peers, peer);
     if (c->res == 0) {
         open_session(sh, s, cold);
+        if (sh->phase == SHARD_CLOSING) /* it won its race against the end of accepting */
+            close_session(sh, s, GW_CLOSE_SHUTDOWN);
         return;
     }
     give_back(sh, s);

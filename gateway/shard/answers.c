@@ -3,12 +3,13 @@
  * the batch that holds the session's newest record is on disk.
  *
  * One bounded ring for the whole shard. A PING takes at most one place in it per session, whatever
- * the device sends: only the newest waiting id is answered. While a PING waits, the shard sends a
- * PING of its own every 4 s, because stock clients give up when nothing at all arrives for three
- * times their timeout (6 s in the oldest), and any frame counts.
+ * the device sends: only the newest waiting id is answered. While a PING waits, or a session is not
+ * read because the lane is full, the shard sends a PING of its own every 4 s, because stock clients
+ * give up when nothing at all arrives for three times their timeout (6 s in the oldest), and any
+ * frame counts.
  *
  *   I1  No answer leaves before gw_lane_durable covers the records that it stands for.
- *   I2  The ring has room for whatever one frame may ask: frames_have_room was asked before.
+ *   I2  The ring has room for whatever one frame may ask: answers_have_room was asked before.
  */
 #include "shard_internal.h"
 
@@ -51,14 +52,23 @@ void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg
         push(sh, s, false, msg_id, status, cold_of(sh, s)->updates_at);
 }
 
+void ping_meanwhile(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    if (s->state != GW_SESSION_LIVE)
+        return;
+    cold->ping_ns = now_of(sh).ns + OWN_PING_EVERY_MS * GW_NS_PER_MS;
+    arm_by(sh, s, cold->ping_ns);
+}
+
 void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
-    bool held = has(s, GW_SESSION_HELD);
 
     if (msg_id == 0)
         return;
-    if (!held && !has(s, GW_SESSION_PING_WAITS) && cold->updates_at <= gw_lane_durable(sh->lane)) {
+    if (!has(s, GW_SESSION_PING_WAITS) && cold->updates_at <= gw_lane_durable(sh->lane)) {
         reply_status(sh, s, msg_id, GW_RESPONSE_OK);
         return;
     }
@@ -67,25 +77,15 @@ void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id)
         return; /* its place in the ring stands; give_durable_answers looks again */
     COUNT(sh, pings_waited);
     s->flags |= GW_SESSION_PING_WAITS;
-    cold->ping_ns = now_of(sh).ns + OWN_PING_EVERY_MS * GW_NS_PER_MS;
-    arm_by(sh, s, cold->ping_ns);
-    if (!held)
-        push(sh, s, true, msg_id, GW_RESPONSE_OK, cold->updates_at);
-}
-
-void ping_unhold(struct gw_shard *sh, struct gw_session *s)
-{
-    /* What was held is published next; the place in the ring is taken with what is known now, and
-       give_durable_answers moves it on to the newest record. */
-    if (has(s, GW_SESSION_PING_WAITS))
-        push(sh, s, true, cold_of(sh, s)->ping_id, GW_RESPONSE_OK, gw_lane_open_sequence(sh->lane));
+    ping_meanwhile(sh, s);
+    push(sh, s, true, msg_id, GW_RESPONSE_OK, cold->updates_at);
 }
 
 void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (!has(s, GW_SESSION_PING_WAITS) || cold->ping_ns > now_of(sh).ns)
+    if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED) || cold->ping_ns > now_of(sh).ns)
         return;
     cold->own_ping_id = cold->own_ping_id == UINT16_MAX ? 1 : (uint16_t)(cold->own_ping_id + 1);
     struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = cold->own_ping_id};

@@ -22,9 +22,15 @@ static size_t record_room(const struct gw_shard *sh)
     return sh->options.limits.frame_body_bytes_max + 2 * (size_t)GW_RECORD_HEADER_BYTES + 128;
 }
 
-bool frames_have_room(const struct gw_shard *sh)
+bool lane_has_room(const struct gw_shard *sh)
 {
-    return answers_have_room(sh) && gw_lane_has_room(sh->lane, record_room(sh));
+    return gw_lane_has_room(sh->lane, record_room(sh));
+}
+
+/* Frames that never write a record; a PING may have to wait for those that were. */
+static bool is_recordless(uint8_t type)
+{
+    return type == GW_FRAME_PING || type == GW_FRAME_RESPONSE || type == GW_FRAME_HARDWARE_SYNC;
 }
 
 void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record *record)
@@ -34,7 +40,7 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
     record->device = s->device;
     record->session = cold->epoch;
     record->sequence = ++cold->sequence;
-    if (record->time_us == 0)
+    if ((record->flags & GW_RECORD_GROUPED) == 0)
         record->time_us = gw_ring_wall_us(sh->ring);
     cold->updates_at = gw_lane_append(sh->lane, record, gw_ring_wall_us(sh->ring), now_of(sh));
     COUNT(sh, updates);
@@ -62,7 +68,8 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
                                   .slot = slot_of(sh, s),
                                   .generation = s->generation}};
 
-    if (!mail_send(sh, s->device % sh->options.count, &mail))
+    if (sh->mail_late_count >= MAIL_LATE_MAX / 2 ||
+        !mail_send(sh, s->device % sh->options.count, &mail))
         return false;
     s->flags |= GW_SESSION_REGISTERED;
     return true;
@@ -194,7 +201,6 @@ static void unhold(struct gw_shard *sh, struct gw_session *s)
     s->rx = cold->held;
     cold->held = GW_CHUNK_QUEUE_EMPTY;
     sh->rescan = true;
-    ping_unhold(sh, s);
 }
 
 /* ---- one frame ---- */
@@ -239,18 +245,25 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
         close_session(sh, s, todo->close);
 }
 
-/* May another frame be taken now? If not, what will wake the session up has been arranged. */
-static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_session_cold *cold)
+/* May this frame be taken now? If not, what will wake the session up has been arranged. */
+static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_session_cold *cold,
+                     uint8_t type)
 {
-    if (s->state == GW_SESSION_CLOSING || has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED))
+    if (has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED))
         return false;
-    if (!frames_have_room(sh)) {
-        COUNT(sh, parked_for_lane);
-        slot_list_push(sh, &sh->lane_parked, slot_of(sh, s));
+    if (!answers_have_room(sh) || (!is_recordless(type) && !lane_has_room(sh))) {
+        if (s->state == GW_SESSION_LIVE) {
+            park_for_lane(sh, s);
+        } else { /* a stranger's bytes are not kept; a device comes back in 5 s */
+            reply_status(sh, s, 1, GW_RESPONSE_SERVER_EXCEPTION);
+            close_session(sh, s, GW_CLOSE_UPSTREAM_FULL);
+        }
         return false;
     }
     if (cold->tx_bytes + sh->reply_bytes > sh->options.tx_bytes_max)
         return false; /* on_send resumes */
+    if (cold->rate_ns <= now_of(sh).ns)
+        cold->slow_since_ns = 0; /* all paid for: it is not over its rate any more */
     if (s->state == GW_SESSION_LIVE && cold->rate_ns > now_of(sh).ns + rate_burst_ns(sh)) {
         slow_down(sh, s);
         return false;
@@ -271,7 +284,7 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
             return in.size;
         }
     }
-    while (taken < in.size && may_take(sh, s, cold)) {
+    while (taken < in.size && s->state != GW_SESSION_CLOSING) {
         struct gw_session_todo todo;
         struct gw_frame frame;
         size_t used;
@@ -285,6 +298,8 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
             close_session(sh, s, GW_CLOSE_BAD_FRAME);
             break;
         }
+        if (!may_take(sh, s, cold, frame.type))
+            break;
         taken += used;
         COUNT(sh, frames);
         if (s->state == GW_SESSION_LIVE)

@@ -47,20 +47,34 @@ uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list)
 
 /* ---- frames out of plaintext ---- */
 
-/* Puts `in` where the next bytes will find it. */
+/*
+ * Puts `in` where the next bytes will find it. A stranger has a small room of its own: a crowd that
+ * sends a byte each must not empty the pool that devices need.
+ */
 static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
+    if (s->state != GW_SESSION_LIVE) {
+        gw_assert(in.size < PRELOGIN_BYTES_MAX);
+        if (in.size > 0)
+            memcpy(sh->prelogin[slot_of(sh, s)], in.data, in.size);
+        cold_of(sh, s)->prelogin_bytes = (uint8_t)in.size;
+        return;
+    }
     if (in.size > 0 && !gw_chunk_queue_append(&sh->chunks, &s->rx, in, false))
         close_session(sh, s, GW_CLOSE_NO_MEMORY);
 }
 
-/* s->rx and then `in`, in one piece; s->rx is empty afterwards. */
+/* What was kept and then `in`, in one piece; nothing is kept afterwards. */
 static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
-    size_t joined = 0;
+    struct gw_session_cold *cold = cold_of(sh, s);
+    size_t joined = cold->prelogin_bytes;
 
-    if (gw_chunk_queue_is_empty(&s->rx))
+    if (joined == 0 && gw_chunk_queue_is_empty(&s->rx))
         return in;
+    gw_assert(joined + in.size <= sizeof sh->joined);
+    memcpy(sh->joined, sh->prelogin[slot_of(sh, s)], joined);
+    cold->prelogin_bytes = 0;
     while (!gw_chunk_queue_is_empty(&s->rx)) {
         struct gw_bytes front = gw_chunk_queue_front(&sh->chunks, &s->rx);
 
@@ -138,6 +152,14 @@ static void on_established(struct gw_shard *sh, struct gw_session *s)
     arm_by(sh, s, cold->deadline_ns);
 }
 
+/* It will say no more; what it said and could not be taken yet is still taken. */
+static void say_goodbye(struct gw_shard *sh, struct gw_session *s)
+{
+    s->flags |= GW_SESSION_GOODBYE;
+    if (!has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED))
+        close_session(sh, s, GW_CLOSE_PEER_CLOSED);
+}
+
 static void feed_tls(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
     struct gw_tls_io io = {.in = in, .out = sh->cipher, .out_capacity = sizeof sh->cipher};
@@ -158,7 +180,7 @@ static void feed_tls(struct gw_shard *sh, struct gw_session *s, struct gw_bytes 
         case GW_TLS_WANT:
             return;
         case GW_TLS_CLOSED:
-            close_session(sh, s, GW_CLOSE_PEER_CLOSED);
+            say_goodbye(sh, s);
             return;
         case GW_TLS_FAILED:
             on_tls_failed(sh, s);
@@ -180,12 +202,36 @@ static void feed(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 
 /* ---- when to read ---- */
 
+void park_for_lane(struct gw_shard *sh, struct gw_session *s)
+{
+    COUNT(sh, parked_for_lane);
+    slot_list_push(sh, &sh->lane_parked, slot_of(sh, s));
+    ping_meanwhile(sh, s);
+}
+
+/*
+ * While the lane is full, a session with updates on their way to the disk is not read. One without
+ * is: its PING can be answered, and its first update will park it. But what it sent must then be
+ * kept, so this ends while chunks are left for those that need them.
+ */
+static bool must_wait_for_lane(const struct gw_shard *sh, const struct gw_session *s)
+{
+    const struct gw_session_cold *cold = cold_of(sh, s);
+
+    if (lane_has_room(sh) && answers_have_room(sh))
+        return false;
+    return cold->updates_at > gw_lane_durable(sh->lane) ||
+           sh->chunks.taken_count > sh->chunks.slot_count / 2;
+}
+
 void try_receive(struct gw_shard *sh, struct gw_session *s)
 {
     uint32_t slot = slot_of(sh, s);
 
     if (!has(s, GW_SESSION_READABLE) ||
         has(s, GW_SESSION_RECV | GW_SESSION_PARKED | GW_SESSION_PEER_GONE))
+        return;
+    if (has(s, GW_SESSION_GOODBYE) && s->state != GW_SESSION_CLOSING)
         return;
     if (s->state == GW_SESSION_CLOSING) {
         if (has(s, GW_SESSION_CANCELLED))
@@ -194,9 +240,8 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
         if (sh->phase != SHARD_SERVING || has(s, GW_SESSION_SLOWED) ||
             sh->cold[slot].tx_bytes > sh->options.tx_bytes_max)
             return;
-        if (!frames_have_room(sh)) {
-            COUNT(sh, parked_for_lane);
-            slot_list_push(sh, &sh->lane_parked, slot);
+        if (must_wait_for_lane(sh, s)) {
+            park_for_lane(sh, s);
             return;
         }
     }
@@ -217,6 +262,8 @@ void resume_reading(struct gw_shard *sh, struct gw_session *s)
         on_plaintext(sh, s, gw_bytes_of(NULL, 0));
         flush_replies(sh, s);
     }
+    if (has(s, GW_SESSION_GOODBYE) && s->state != GW_SESSION_CLOSING)
+        say_goodbye(sh, s);
     try_receive(sh, s);
     retire_if_quiet(sh, s);
 }
@@ -225,7 +272,7 @@ void resume_parked(struct gw_shard *sh)
 {
     uint32_t lane = sh->lane_parked.count, buffer = sh->buffer_parked.count;
 
-    while (lane-- > 0 && frames_have_room(sh))
+    while (lane-- > 0 && lane_has_room(sh) && answers_have_room(sh))
         resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->lane_parked)));
     while (buffer-- > 0 && sh->receives_inflight < sh->options.ring.buffers)
         resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->buffer_parked)));
@@ -311,7 +358,8 @@ void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
         break;
     case ENOBUFS: /* a state, not a fault: every buffer is on loan */
         COUNT(sh, parked_for_buffers);
-        slot_list_push(sh, &sh->buffer_parked, slot_of(sh, s));
+        if (!has(s, GW_SESSION_PARKED))
+            slot_list_push(sh, &sh->buffer_parked, slot_of(sh, s));
         break;
     case ECANCELED:
     case EINTR:

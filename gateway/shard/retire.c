@@ -60,17 +60,22 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     gw_timer_arm(&sh->wheel, slot_of(sh, s), gw_instant_after(now_of(sh), linger_ns));
 }
 
+void tell_offline(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_record offline = {
+        .kind = GW_RECORD_OFFLINE,
+        .name = gw_bytes_text(gw_close_reason_word((enum gw_close_reason)s->close_reason))};
+
+    if (!has(s, GW_SESSION_ONLINE) || !lane_has_room(sh))
+        return;
+    publish_record(sh, s, &offline);
+    s->flags &= ~(uint32_t)GW_SESSION_ONLINE;
+}
+
 /* I3: false when something is still owed. */
 static bool pay_debts(struct gw_shard *sh, struct gw_session *s)
 {
-    if (has(s, GW_SESSION_ONLINE) && frames_have_room(sh)) {
-        struct gw_record offline = {
-            .kind = GW_RECORD_OFFLINE,
-            .name = gw_bytes_text(gw_close_reason_word((enum gw_close_reason)s->close_reason))};
-
-        publish_record(sh, s, &offline);
-        s->flags &= ~(uint32_t)GW_SESSION_ONLINE;
-    }
+    tell_offline(sh, s);
     if (sh->phase == SHARD_CLOSING)
         s->flags &= ~(uint32_t)GW_SESSION_REGISTERED; /* the directories end with us */
     if (has(s, GW_SESSION_REGISTERED)) {
@@ -143,12 +148,6 @@ void retire_if_quiet(struct gw_shard *sh, struct gw_session *s)
         free_session(sh, s);
     else
         slot_list_push(sh, &sh->retiring, slot);
-}
-
-void close_now(struct gw_shard *sh, struct gw_session *s)
-{
-    s->flags |= GW_SESSION_PEER_GONE;
-    retire_if_quiet(sh, s);
 }
 
 void retire_stuck(struct gw_shard *sh)

@@ -27,13 +27,14 @@ void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, ui
         reply_frame(sh, s, &response);
 }
 
-void queue_bytes(struct gw_shard *sh, struct gw_session *s, struct gw_bytes bytes)
+static void queue_piece(struct gw_shard *sh, struct gw_session *s, struct gw_bytes bytes,
+                        bool in_new_chunk)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
     if (bytes.size == 0 || has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT))
         return;
-    if (!gw_chunk_queue_append(&sh->chunks, &s->tx, bytes, false)) {
+    if (!gw_chunk_queue_append(&sh->chunks, &s->tx, bytes, in_new_chunk)) {
         /* A hole in the stream would be worse than its end. */
         s->flags |= GW_SESSION_PEER_GONE;
         close_session(sh, s, GW_CLOSE_NO_MEMORY);
@@ -43,16 +44,47 @@ void queue_bytes(struct gw_shard *sh, struct gw_session *s, struct gw_bytes byte
     start_send(sh, s);
 }
 
+void queue_bytes(struct gw_shard *sh, struct gw_session *s, struct gw_bytes bytes)
+{
+    queue_piece(sh, s, bytes, false);
+}
+
+/*
+ * Frames without a record of TLS around them: each goes whole into one chunk, and so into one send,
+ * unless it is longer than a chunk.
+ */
+static void queue_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes frames)
+{
+    while (frames.size > 0 && !has(s, GW_SESSION_PEER_GONE)) {
+        size_t piece = 0;
+
+        while (piece < frames.size) {
+            struct gw_frame frame;
+            size_t used;
+            enum gw_status status = gw_frame_decode(gw_bytes_after(frames, piece),
+                                                    GW_FRAME_FIELD_BYTES_MAX, &frame, &used);
+
+            gw_assert(status == GW_OK);
+            if (piece > 0 && piece + used > GW_CHUNK_DATA_BYTES)
+                break;
+            piece += used;
+        }
+        queue_piece(sh, s, gw_bytes_of(frames.data, piece),
+                    gw_chunk_queue_room(&sh->chunks, &s->tx) < piece);
+        frames = gw_bytes_after(frames, piece);
+    }
+}
+
 void flush_replies(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_bytes replies = gw_bytes_of(sh->replies, sh->reply_bytes);
     struct gw_tls_io io = {.out = sh->cipher, .out_capacity = sizeof sh->cipher};
 
     sh->reply_bytes = 0;
-    if (replies.size == 0 || has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT))
+    if (replies.size == 0 || has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT | GW_SESSION_GOODBYE))
         return;
     if (s->tls == NULL) {
-        queue_bytes(sh, s, replies);
+        queue_frames(sh, s, replies);
         return;
     }
     if (!gw_tls_seal(s->tls, &io, replies)) {

@@ -36,8 +36,8 @@ static uint32_t accept_peer_count(const struct gw_shard_options *options)
 
 uint32_t gw_shard_session_bytes(void)
 {
-    return sizeof(struct gw_session) + sizeof(struct gw_session_cold) + sizeof(struct place) * 2 +
-           sizeof(uint32_t);
+    return sizeof(struct gw_session) + sizeof(struct gw_session_cold) + PRELOGIN_BYTES_MAX +
+           sizeof(struct place) * 2 + sizeof(uint32_t);
 }
 
 uint64_t gw_shard_bytes(const struct gw_shard_options *options)
@@ -63,6 +63,11 @@ static size_t cold_bytes(const struct gw_shard *sh)
     return (size_t)sh->options.sessions_max * sizeof *sh->cold;
 }
 
+static size_t prelogin_bytes(const struct gw_shard *sh)
+{
+    return (size_t)sh->options.sessions_max * sizeof *sh->prelogin;
+}
+
 static int allocate(struct gw_shard *sh)
 {
     const struct gw_shard_options *options = &sh->options;
@@ -78,8 +83,9 @@ static int allocate(struct gw_shard *sh)
     sh->answers_mask = power_of_two(options->answers_max) - 1;
     sh->answers = map_zeroed((sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     sh->cold = map_zeroed(cold_bytes(sh));
+    sh->prelogin = map_zeroed(prelogin_bytes(sh));
     sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
-    if (sh->answers == NULL || sh->cold == NULL || sh->mailboxes == NULL)
+    if (sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL || sh->mailboxes == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < options->count; i++)
         if (i != options->number &&
@@ -98,6 +104,9 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
         return -ENOMEM;
     gw_assert(options->number < options->count && options->count <= GW_SHARDS_MAX);
     gw_assert(options->rate_frames_per_s > 0 && options->listener_count <= GW_SHARD_LISTENERS_MAX);
+    gw_assert(GW_FRAME_HEADER_BYTES + options->limits.frame_body_bytes_max +
+                  options->held_bytes_max + options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=
+              JOINED_BYTES_MAX);
     sh->options = *options;
     sh->lane = options->lane;
     sh->tls = options->tls;
@@ -128,6 +137,8 @@ void gw_shard_destroy(struct gw_shard *sh)
     free(sh->mailboxes);
     if (sh->cold != NULL)
         (void)munmap(sh->cold, cold_bytes(sh));
+    if (sh->prelogin != NULL)
+        (void)munmap(sh->prelogin, prelogin_bytes(sh));
     if (sh->answers != NULL)
         (void)munmap(sh->answers, (sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     directory_fini(&sh->directory);
@@ -210,9 +221,10 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
         return;
     }
     if (now >= idle) {
-        /* Bytes may be there that we have not read yet: after a pause of the process, or because
+        /* Bytes may be there that we have not taken yet: after a pause of the process, or because
            reading is delayed. Then it is we who are silent. */
-        if (!has(s, GW_SESSION_READABLE | GW_SESSION_RECV) && gw_chunk_queue_is_empty(&s->rx)) {
+        if (!has(s,
+                 GW_SESSION_READABLE | GW_SESSION_RECV | GW_SESSION_PARKED | GW_SESSION_SLOWED)) {
             close_session(sh, s, GW_CLOSE_HEARTBEAT_LOST);
             return;
         }
@@ -226,7 +238,7 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     next = idle;
     if (has(s, GW_SESSION_SLOWED))
         next = gw_min_u64(next, cold->rate_ns - rate_burst_ns(sh) / 2);
-    if (has(s, GW_SESSION_PING_WAITS))
+    if (has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED))
         next = gw_min_u64(next, cold->ping_ns);
     if (has(s, GW_SESSION_HELD))
         next = gw_min_u64(next, cold->deadline_ns);
@@ -374,6 +386,13 @@ static void run_stop(struct gw_shard *sh)
     }
 }
 
+/* The time was up before the peer left: its socket goes with the ring, its records do not. */
+static void abandon(struct gw_shard *sh, struct gw_session *s)
+{
+    tell_offline(sh, s);
+    gw_tls_close(s->tls);
+}
+
 void gw_shard_end(struct gw_shard *sh)
 {
     if (sh->open_count > 0)
@@ -384,9 +403,7 @@ void gw_shard_end(struct gw_shard *sh)
     if (err != 0)
         gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
                GW_TEXT("error", strerror(-err)));
-    for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++)
-        if (gw_slab_is_taken(&sh->sessions, slot))
-            gw_tls_close(session_at(sh, slot)->tls);
+    each_open_session(sh, abandon);
     gw_lane_flush(sh->lane, true, gw_ring_wall_us(sh->ring), now_of(sh));
     gw_index_reader_close(sh->reader);
     sh->reader = NULL;
@@ -429,8 +446,13 @@ static uint64_t sleep_ns(struct gw_shard *sh)
 
     if (!answers_ask_for_wake(sh))
         return 0;
-    if (sh->lane_parked.count + sh->retiring.count > 0 && !gw_lane_wake_at(sh->lane, 0))
-        return 0;
+    if (sh->lane_parked.count + sh->retiring.count > 0) {
+        /* Full: the lane wakes us. Otherwise it is answers that leave no room, and they do. */
+        if (!lane_has_room(sh) && !gw_lane_wake_at(sh->lane, 0))
+            return 0;
+        if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
+            return 0;
+    }
     if (mail_waits(sh))
         return 0;
     if (sh->accept_retry.ns > now.ns)

@@ -87,8 +87,11 @@ struct accept_peer {
 enum {
     PLAIN_BYTES_MAX = GW_TLS_PLAINTEXT_BYTES_MAX,
     REPLY_BYTES_MAX = GW_TLS_PLAINTEXT_BYTES_MAX,
-    /* What one receive can lead to at most: a whole TLS record of the smallest frames. */
-    FRAMES_PER_RECEIVE_MAX = PLAIN_BYTES_MAX / GW_FRAME_HEADER_BYTES + 1,
+    /* A partial login: its header and less than the largest body. */
+    PRELOGIN_BYTES_MAX = GW_FRAME_HEADER_BYTES + GW_LOGIN_BODY_BYTES_MAX,
+    /* What take_frames may see at once: held frames, a partial frame, one receive, and the records
+       of TLS that it completes; gw_shard_create checks it against the parameters. */
+    JOINED_BYTES_MAX = 256 << 10,
     MAIL_PER_PAIR = 1024,
     MAIL_LATE_MAX = 256,
 };
@@ -104,6 +107,7 @@ struct gw_shard {
     /* sessions: three parallel arrays, one slot number */
     struct gw_slab sessions; /* of struct gw_session */
     struct gw_session_cold *cold;
+    uint8_t (*prelogin)[PRELOGIN_BYTES_MAX]; /* partial logins; pages are touched when used    */
     struct gw_slab chunks;
     struct gw_timer_wheel wheel;
     struct gw_instant start;
@@ -134,7 +138,7 @@ struct gw_shard {
 
     /* scratch of one turn, never holding anything between sessions */
     uint8_t plain[PLAIN_BYTES_MAX];
-    uint8_t joined[GW_FRAME_HEADER_BYTES + GW_FRAME_FIELD_BYTES_MAX + PLAIN_BYTES_MAX];
+    uint8_t joined[JOINED_BYTES_MAX];
     uint8_t replies[REPLY_BYTES_MAX];
     uint32_t reply_bytes;
     bool rescan; /* take_frames put bytes into s->rx that come before what it left */
@@ -206,8 +210,10 @@ uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list);
 /* Takes every whole frame of `in`; returns how many bytes they were. */
 size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
 void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record *record);
-/* Could a frame of the largest size be taken, whatever it asks for? */
-bool frames_have_room(const struct gw_shard *sh);
+/* Could the records of a frame of the largest size be appended? */
+bool lane_has_room(const struct gw_shard *sh);
+/* The lane is full: the session is not read before it has room. */
+void park_for_lane(struct gw_shard *sh, struct gw_session *s);
 
 /* answers.c */
 void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
@@ -219,9 +225,9 @@ bool answers_have_room(const struct gw_shard *sh);
 bool answers_wait(const struct gw_shard *sh);
 /* Asks the lane for a wake when the oldest can be given; false: it can be given now. */
 bool answers_ask_for_wake(struct gw_shard *sh);
+/* From now on the device hears a PING of ours every 4 s, until it may be answered or read again. */
+void ping_meanwhile(struct gw_shard *sh, struct gw_session *s);
 void ping_on_timer(struct gw_shard *sh, struct gw_session *s);
-/* The session's frames were held until its info frame: PINGs that waited for it may go on. */
-void ping_unhold(struct gw_shard *sh, struct gw_session *s);
 
 /* send.c */
 void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, uint16_t status);
@@ -238,9 +244,9 @@ void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
 void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason);
 /* Moves a closing session on: shut, linger, cancel, close, free. Call after each completion. */
 void retire_if_quiet(struct gw_shard *sh, struct gw_session *s);
+/* Its OFFLINE record, if one is owed and the lane has room. */
+void tell_offline(struct gw_shard *sh, struct gw_session *s);
 void retire_stuck(struct gw_shard *sh);
-/* The linger is over. */
-void close_now(struct gw_shard *sh, struct gw_session *s);
 
 /* shard.c: the session's one timer goes off at `ns` or before; on_timer sees what is due. */
 void arm_by(struct gw_shard *sh, struct gw_session *s, uint64_t ns);

@@ -102,13 +102,22 @@ static void connect_again(struct device *device, const struct world_tokens *toke
     device->sent_here = false;
     (void)say(device, GW_FRAME_HW_LOGIN, take_id(device), tokens->text[device->token],
               GW_TOKEN_TEXT_BYTES);
+    if (device->stranger) /* begins to log in, and falls silent */
+        device->out_bytes = 1 + chance_below(chance, device->out_bytes - 1);
 }
 
 static void work(struct device *device, struct chance *chance, bool calm)
 {
-    static const char info[] = "h-beat\0"
-                               "10\0"
-                               "tmpl\0TMPLsim";
+    /* By product; one firmware in 40 was built for the other one. */
+    static const char infos[2][24] = {"h-beat\0"
+                                      "10\0"
+                                      "tmpl\0"
+                                      "TMPLfree",
+                                      "h-beat\0"
+                                      "10\0"
+                                      "tmpl\0"
+                                      "TMPLtold"};
+    uint32_t product = (device->token + (!calm && chance_one_in(chance, 40))) % 2;
     char body[40];
 
     switch (chance_below(chance, calm ? 6 : 40)) {
@@ -120,7 +129,8 @@ static void work(struct device *device, struct chance *chance, bool calm)
         }
         break;
     case 1:
-        (void)say(device, GW_FRAME_INTERNAL, take_id(device), info, sizeof info - 1);
+        (void)say(device, GW_FRAME_INTERNAL, take_id(device), infos[product],
+                  sizeof infos[product] - 1);
         break;
     case 2:
         if (!calm)

@@ -25,23 +25,30 @@ static struct gw_index *make_index(const char *path, struct world_tokens *tokens
 {
     struct gw_index_create_options create = {.path = path};
     struct gw_index_options open = {.path = path};
-    struct gw_product_spec product = {.id = gw_bytes_text("TMPLsim"),
-                                      .flags = GW_PRODUCT_PLAIN_ALLOWED};
+    struct gw_product_spec products[] = {
+        {.id = gw_bytes_text("TMPLfree"), .flags = GW_PRODUCT_PLAIN_ALLOWED},
+        {.id = gw_bytes_text("TMPLtold"),
+         .flags = GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED},
+    };
     struct gw_index_writer *writer = NULL;
     struct gw_index *index = NULL;
-    uint32_t number;
+    uint32_t org, numbers[2];
     const char *why = "";
     struct chance chance = {.state = 99};
 
     if (gw_index_create(&create, &why) != 0 ||
         gw_index_writer_open(path, NULL, &writer, &why) != 0 || gw_index_begin(writer) != 0 ||
-        gw_index_org_add(writer, gw_bytes_text("sim"), &product.org) != 0 ||
-        gw_index_product_add(writer, &product, &number) != 0)
+        gw_index_org_add(writer, gw_bytes_text("sim"), &org) != 0)
         goto fail;
+    for (size_t i = 0; i < 2; i++) {
+        products[i].org = org;
+        if (gw_index_product_add(writer, &products[i], &numbers[i]) != 0)
+            goto fail;
+    }
     tokens->count = TOKENS_MAX;
     for (uint32_t i = 0; i <= TOKENS_MAX; i++) {
         uint8_t token[GW_TOKEN_BYTES];
-        struct gw_device_spec device = {.product = number, .token = token};
+        struct gw_device_spec device = {.product = numbers[i % 2], .token = token};
         uint32_t device_number;
 
         for (size_t b = 0; b < sizeof token; b++)
@@ -79,11 +86,18 @@ static volatile uint64_t current_seed;
 
 static void on_abort(int signal_number)
 {
-    char line[64];
-    int bytes = snprintf(line, sizeof line, "repeat with: sim --seed %" PRIu64 "\n", current_seed);
+    static const char text[] = "repeat with: sim --seed ";
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t seed = current_seed;
 
-    (void)signal_number;
-    if (write(STDERR_FILENO, line, (size_t)bytes) < 0)
+    (void)signal_number; /* nothing here that is not safe in a handler */
+    digits[--at] = '\n';
+    do
+        digits[--at] = (char)('0' + seed % 10);
+    while ((seed /= 10) != 0);
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0 ||
+        write(STDERR_FILENO, digits + at, sizeof digits - at) < 0)
         _exit(2);
 }
 

@@ -159,6 +159,7 @@ static void make_devices(struct world *w, const struct world_tokens *tokens)
             /* Some share a token; now and then one has a token that is in no index. */
             .token = chance_one_in(&w->chance, 20) ? tokens->count
                                                    : chance_below(&w->chance, tokens->count),
+            .stranger = chance_one_in(&w->chance, 10),
             .rings = w->rings,
             .ring_count = w->shard_count,
             .back_ns = pretend.now_ns + (uint64_t)chance_below(&w->chance, 3000) * 1000000,

@@ -47,6 +47,9 @@ GW_MUST_USE bool gw_chunk_queue_append(struct gw_slab *pool, struct gw_chunk_que
 /* Drops `count` bytes from the front, returning emptied chunks; count <= gw_chunk_queue_bytes. */
 void gw_chunk_queue_drop(struct gw_slab *pool, struct gw_chunk_queue *queue, size_t count);
 
+/* Bytes that the last chunk still takes. */
+uint32_t gw_chunk_queue_room(const struct gw_slab *pool, const struct gw_chunk_queue *queue);
+
 /* The filled bytes of the first chunk; empty when the queue is. */
 struct gw_bytes gw_chunk_queue_front(const struct gw_slab *pool,
                                      const struct gw_chunk_queue *queue);

@@ -72,6 +72,7 @@ enum gw_session_flags {
     GW_SESSION_GROUP_TIME = 1 << 15, /* the group's time came from the device               */
     GW_SESSION_PEER_GONE = 1 << 16,  /* end of stream or an error was read                  */
     GW_SESSION_HELD = 1 << 17,       /* frames wait for the info frame in cold.held         */
+    GW_SESSION_GOODBYE = 1 << 18,    /* the peer ended TLS; what it said before comes first */
 };
 
 /* What every event touches: one cache line. */
@@ -113,6 +114,7 @@ struct gw_session_cold {
     uint16_t last_id;      /* of the newest frame, for a status that answers no frame         */
     uint16_t buffer_bytes; /* "buff-in": larger bodies are never sent to this device          */
     uint16_t peer_port;
+    uint8_t prelogin_bytes; /* of a partial login, in the shard's own array                    */
     uint8_t peer_is_v6;
     uint8_t product_flags;
     uint8_t peer[16];  /* network order; v4 in the first four bytes                       */

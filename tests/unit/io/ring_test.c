@@ -80,7 +80,7 @@ static struct gw_completion next_of(struct gw_ring *ring, enum gw_op_kind kind)
 static int connect_to(struct fixture *f, uint32_t slot)
 {
     struct sockaddr_storage peer = {0};
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t peer_bytes, own_bytes = sizeof own;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 

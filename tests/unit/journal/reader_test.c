@@ -249,7 +249,7 @@ static void cursor_of_another_journal_reads_all_of_this_one(void **state)
 {
     struct gw_journal_position far = {.segment = 57, .offset = 9000};
     struct gw_journal_options options = {.segment_bytes = GW_JOURNAL_SEGMENT_BYTES_MIN,
-                                         .bytes_max = 3 * GW_JOURNAL_SEGMENT_BYTES_MIN};
+                                         .bytes_max = UINT64_C(3) * GW_JOURNAL_SEGMENT_BYTES_MIN};
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
     struct kit_dir dir;

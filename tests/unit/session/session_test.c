@@ -356,6 +356,10 @@ static void updates_wait_for_a_required_info_frame(void **state)
     assert_false(l.todo.publish);
     give(&l, 6, 4, BODY(""));
     assert_false(l.todo.hold);
+    l.s.flags |= GW_SESSION_HELD;
+    give(&l, 6, 4, BODY("")); /* its answer would speak for what is held */
+    assert_true(l.todo.hold);
+    assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
     gw_session_frame(&l.s, &l.cold, &limits, &info, NOW_US, &l.todo);
     assert_int_equal(l.todo.ask, GW_ASK_PRODUCT);
     assert_true(gw_bytes_are(l.todo.asked, "TMPLx"));

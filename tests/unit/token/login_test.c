@@ -169,10 +169,11 @@ static void a_damaged_head_row_makes_everything_unavailable(void **state)
 {
     struct fixture *f = *state;
     struct reading r = reading_begin(f, false);
-    const pid_t child = fork();
+    pid_t child;
     int status;
 
     assert_int_equal(login(&r, sample_token()), GW_LOGIN_GRANTED);
+    child = fork();
     if (child == 0) {
         uint8_t row[GW_ROW_BYTES_MAX] = {0};
 
