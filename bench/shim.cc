@@ -29,6 +29,16 @@ bool gw_bench_begin_or_end(gw_bench *b)
     return true;
 }
 
+void gw_bench_pause(gw_bench *b)
+{
+    state_of(b).PauseTiming();
+}
+
+void gw_bench_resume(gw_bench *b)
+{
+    state_of(b).ResumeTiming();
+}
+
 void gw_bench_fail(gw_bench *b, const char *why)
 {
     failed = true;
