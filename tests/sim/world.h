@@ -32,7 +32,7 @@ struct device {
     struct gw_ring *const *rings;
     uint32_t ring_count;
     uint64_t back_ns; /* when it connects again */
-    bool stranger; /* never finishes a login */
+    bool stranger;    /* never finishes a login */
     bool logged_in;
     bool refused_for_good; /* told 9 */
     uint16_t next_id;
