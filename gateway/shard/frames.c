@@ -260,11 +260,13 @@ static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_sessio
         }
         return false;
     }
+    if (s->state != GW_SESSION_LIVE)
+        return true; /* one frame, and there is no room to keep more than a part of it */
     if (cold->tx_bytes + sh->reply_bytes > sh->options.tx_bytes_max)
         return false; /* on_send resumes */
     if (cold->rate_ns <= now_of(sh).ns)
         cold->slow_since_ns = 0; /* all paid for: it is not over its rate any more */
-    if (s->state == GW_SESSION_LIVE && cold->rate_ns > now_of(sh).ns + rate_burst_ns(sh)) {
+    if (cold->rate_ns > now_of(sh).ns + rate_burst_ns(sh)) {
         slow_down(sh, s);
         return false;
     }
