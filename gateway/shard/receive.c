@@ -55,6 +55,7 @@ static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
     if (s->state != GW_SESSION_LIVE) {
         gw_assert(in.size < PRELOGIN_BYTES_MAX);
+        gw_assert(in.size == 0 || in.data != NULL);
         if (in.size > 0)
             memcpy(sh->prelogin[slot_of(sh, s)], in.data, in.size);
         cold_of(sh, s)->prelogin_bytes = (uint8_t)in.size;
