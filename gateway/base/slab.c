@@ -11,20 +11,7 @@
 #include <sys/mman.h>
 
 #include <gw/base/assert.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLAB_POISONS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLAB_POISONS 1
-#endif
-#endif
-#ifdef SLAB_POISONS
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
+#include <gw/base/poison.h>
 
 #define TAKEN (GW_NONE - 1)
 
@@ -62,7 +49,7 @@ void gw_slab_fini(struct gw_slab *slab)
     size_t bytes = (size_t)slab->slot_bytes * slab->slot_count;
 
     if (slab->slots != NULL) {
-        ASAN_UNPOISON_MEMORY_REGION(slab->slots, bytes);
+        gw_unpoison(slab->slots, bytes);
         (void)munmap(slab->slots, bytes);
     }
     if (slab->next != NULL)
@@ -82,7 +69,7 @@ uint32_t gw_slab_acquire(struct gw_slab *slab)
         return GW_NONE;
     slab->next[slot] = TAKEN;
     slab->taken_count++;
-    ASAN_UNPOISON_MEMORY_REGION(gw_slab_at(slab, slot), slab->slot_bytes);
+    gw_unpoison(gw_slab_at(slab, slot), slab->slot_bytes);
     return slot;
 }
 
@@ -93,7 +80,7 @@ void gw_slab_release(struct gw_slab *slab, uint32_t slot)
     slab->next[slot] = slab->free_head;
     slab->free_head = slot;
     slab->taken_count--;
-    ASAN_POISON_MEMORY_REGION(gw_slab_at(slab, slot), slab->slot_bytes);
+    gw_poison(gw_slab_at(slab, slot), slab->slot_bytes);
 }
 
 bool gw_slab_is_taken(const struct gw_slab *slab, uint32_t slot)

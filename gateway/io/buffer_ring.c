@@ -9,20 +9,7 @@
 #include <sys/mman.h>
 
 #include <gw/base/assert.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define GW_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GW_ASAN 1
-#endif
-#endif
-#ifdef GW_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
+#include <gw/base/poison.h>
 
 static void *map_pages(size_t bytes)
 {
@@ -36,7 +23,7 @@ static void give(struct buffer_ring *buffers, uint16_t id, int offset)
 {
     uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
 
-    ASAN_POISON_MEMORY_REGION(buffer, buffers->bytes);
+    gw_poison(buffer, buffers->bytes);
     io_uring_buf_ring_add(buffers->ring, buffer, buffers->bytes, id,
                           io_uring_buf_ring_mask(buffers->count), offset);
 }
@@ -79,7 +66,7 @@ void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
     if (buffers->ring != NULL)
         (void)munmap(buffers->ring, buffers->ring_bytes);
     if (buffers->memory != NULL) {
-        ASAN_UNPOISON_MEMORY_REGION(buffers->memory, buffers->memory_bytes);
+        gw_unpoison(buffers->memory, buffers->memory_bytes);
         (void)munmap(buffers->memory, buffers->memory_bytes);
     }
     *buffers = (struct buffer_ring){0};
@@ -90,7 +77,7 @@ const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id)
     uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
 
     gw_assert(id < buffers->count);
-    ASAN_UNPOISON_MEMORY_REGION(buffer, buffers->bytes);
+    gw_unpoison(buffer, buffers->bytes);
     return buffer;
 }
 
