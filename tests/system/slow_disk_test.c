@@ -22,7 +22,7 @@ enum { SOON_MS = 3000, OWN_PING_MS = 4000, EARLY_MS = 200, LATE_MS = 1000 };
 
 static struct sys_gateway gateway;
 static struct sys_updates updates;
-static struct sys_device devices[9];
+static struct sys_device devices[12];
 
 static void log_in(struct sys_client *c, const struct sys_device *device,
                    enum sys_transport transport)
@@ -223,6 +223,35 @@ static void pressure_does_not_touch_who_has_nothing_pending(void **state)
     sys_client_close(&idle);
     end_flood(&flood, &devices[8]);
 }
+/*
+ * While the lane is full: a login is told to come back (19, never 9), and a device whose update
+ * cannot be taken hears a PING of ours every 4 s until it can.
+ */
+static void a_full_lane_lets_nobody_in_and_keeps_those_inside_company(void **state)
+{
+    static struct flood flood;
+    struct sys_client writer, newcomer;
+    uint64_t at;
+
+    (void)state;
+    log_in(&writer, &devices[9], SYS_TLS13);
+    begin_flood(&flood, &devices[10]);
+    sys_must(&gateway, &newcomer, sys_connect(&gateway, &newcomer, SYS_TLS13));
+    sys_must(&gateway, &newcomer,
+             sys_client_login(&newcomer, devices[11].token, GW_RESPONSE_SERVER_EXCEPTION));
+    sys_must(&gateway, &newcomer, sys_client_expect_end(&newcomer, sys_ms(SOON_MS)));
+    sys_client_close(&newcomer);
+    at = sys_now_ms();
+    write_one(&writer, 3);
+    sys_must(&gateway, &writer, sys_client_send_frame(&writer, GW_FRAME_PING, 4, NULL, 0));
+    at = expect_own_ping(&writer, at);
+    (void)expect_own_ping(&writer, at);
+    end_flood(&flood, &devices[10]);
+    sys_must(&gateway, &writer,
+             sys_client_expect_response(&writer, 4, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+    sys_client_close(&writer);
+}
+
 static const struct sys_gateway_options options = {
     .shards = 1,
     .slow_disk = true,
@@ -264,6 +293,8 @@ int main(void)
         cmocka_unit_test_teardown(nothing_is_acknowledged_before_the_disk_has_it, resume),
         cmocka_unit_test_teardown(pressure_stops_the_reading_and_loses_nothing, resume),
         cmocka_unit_test_teardown(pressure_does_not_touch_who_has_nothing_pending, resume),
+        cmocka_unit_test_teardown(a_full_lane_lets_nobody_in_and_keeps_those_inside_company,
+                                  resume),
     };
 
     return cmocka_run_group_tests_name("slow disk", tests, start, stop);
