@@ -215,6 +215,29 @@ static const char *play_flood(struct scenario *s)
     return NULL;
 }
 
+static bool send_burst(struct scenario *s, uint32_t count)
+{
+    static const uint8_t write[] = {0x14, 0, 9, 0, 8, 'v', 'w', 0, '1', 0, 'a', 'b', 'c'};
+    uint8_t burst[400 * sizeof write];
+
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(burst + i * sizeof write, write, sizeof write);
+    return sys_client_send(&s->c, burst, count * sizeof write);
+}
+
+/* A burst above what is allowed at once, a pause in which it is paid for, and a larger one. */
+static const char *play_two_bursts(struct scenario *s)
+{
+    TRY(s, log_in(s));
+    TRY(s, send_burst(s, 150));
+    TRY(s, sys_client_expect_silence(&s->c, 12000));
+    TRY(s, send_burst(s, 400));
+    TRY(s, sys_client_send_frame(&s->c, GW_FRAME_PING, 10, NULL, 0));
+    TRY(s, sys_client_expect_response(&s->c, 10, GW_RESPONSE_OK, sys_ms(12000)));
+    sys_client_close(&s->c);
+    return NULL;
+}
+
 static struct scenario heartbeat_kept = {.play = play_pings, .heartbeat = "10"};
 static struct scenario no_info = {
     .play = play_silence, .closed_after_ms = 23000, .transport = SYS_TLS12};
@@ -240,6 +263,7 @@ static struct scenario no_hello = {.play = play_no_hello, .closed_after_ms = 100
 static struct scenario endless_login = {.play = play_endless_login, .closed_after_ms = 10000};
 static struct scenario endless_login_tls = {
     .play = play_endless_login, .closed_after_ms = 10000, .transport = SYS_TLS13};
+static struct scenario two_bursts = {.play = play_two_bursts, .heartbeat = "40"};
 static struct scenario flood = {.play = play_flood};
 static struct scenario flood_tls = {.play = play_flood, .transport = SYS_TLS13};
 
@@ -249,7 +273,7 @@ static struct scenario *const scenarios[] = {
     &heartbeat_text, &heartbeat_huge, &heartbeat_beyond_64_bits,
     &half_frame,     &no_byte_plain,  &no_byte_tls,
     &no_hello,       &endless_login,  &endless_login_tls,
-    &flood,          &flood_tls,
+    &flood,          &flood_tls,      &two_bursts,
 };
 
 static void *play(void *argument)
@@ -291,6 +315,7 @@ SCENARIO_TEST(g73_no_byte_after_connect_closes_after_10_s, no_byte_plain)
 SCENARIO_TEST(g73_no_login_after_the_handshake_closes_after_10_s, no_byte_tls)
 SCENARIO_TEST(g73_no_hello_on_the_tls_port_closes_after_10_s, no_hello)
 SCENARIO_TEST(a_login_in_small_bytes_has_10_s, endless_login)
+SCENARIO_TEST(a_burst_that_was_paid_for_is_forgotten, two_bursts)
 SCENARIO_TEST(a_login_in_small_records_has_10_s, endless_login_tls)
 
 /* ---- T6: what the flood left in the log ---- */
@@ -458,6 +483,7 @@ int main(void)
         cmocka_unit_test(t4_a_negative_heartbeat_counts_as_the_least_allowed),
         cmocka_unit_test(t4_a_heartbeat_in_words_changes_nothing),
         cmocka_unit_test(bytes_of_half_a_frame_are_life),
+        cmocka_unit_test(a_burst_that_was_paid_for_is_forgotten),
         cmocka_unit_test(t6_a_flood_is_slowed_told_and_closed),
         cmocka_unit_test(t6_a_flood_in_tls_is_slowed_told_and_closed),
         cmocka_unit_test(t2_silence_without_info_closes_after_23_s),

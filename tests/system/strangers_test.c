@@ -1,0 +1,72 @@
+/*
+ * Connections that never log in, and what they cost those that did: nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "harness.h"
+
+enum { STRANGERS = 200, SOON_MS = 3000 };
+
+static struct sys_gateway gateway;
+static struct sys_device device;
+
+/* The pool of chunks is far smaller than the crowd, each of which leaves part of a login behind. */
+static void a_crowd_of_half_logins_takes_nothing_from_devices(void **state)
+{
+    static const uint8_t part[] = {0x1d, 0x00, 0x01, 0x00, 0x20, 'x', 'w', '7'};
+    static struct sys_client strangers[STRANGERS];
+    struct sys_client inside, later;
+
+    (void)state;
+    sys_must(&gateway, &inside, sys_connect(&gateway, &inside, SYS_TLS13));
+    sys_must(&gateway, &inside, sys_client_login(&inside, device.token, GW_RESPONSE_OK));
+    for (size_t i = 0; i < STRANGERS; i++) {
+        sys_must(&gateway, &strangers[i], sys_connect(&gateway, &strangers[i], SYS_PLAIN));
+        sys_must(&gateway, &strangers[i],
+                 sys_client_send(&strangers[i], part, 1 + i % sizeof part));
+    }
+    sys_must(&gateway, &inside, sys_client_ping(&inside, 2));
+    sys_must(&gateway, &later, sys_connect(&gateway, &later, SYS_TLS12));
+    sys_must(&gateway, &later, sys_client_login(&later, device.token, GW_RESPONSE_OK));
+    sys_must(&gateway, &later, sys_client_ping(&later, 2));
+    assert_true(sys_metric(&gateway, "tollgate_closed_total{reason=\"no_memory\"}") == 0);
+    sys_client_close(&later);
+    sys_client_close(&inside);
+    for (size_t i = 0; i < STRANGERS; i++)
+        sys_client_close(&strangers[i]);
+}
+
+static const struct sys_gateway_options options = {.shards = 1,
+                                                   .config = "chunks_per_shard = 16;\n"};
+
+static int start(void **state)
+{
+    (void)state;
+    sys_gateway_create(&gateway, &options);
+    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
+    sys_gateway_start(&gateway);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    if (gateway.pid != 0)
+        sys_gateway_stop(&gateway);
+    sys_gateway_destroy(&gateway);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crowd_of_half_logins_takes_nothing_from_devices),
+    };
+
+    return cmocka_run_group_tests_name("strangers", tests, start, stop);
+}
