@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# Shell helpers of tools/demo, tools/check and bench/run_swarm. Sourced, with bash; sets $top and goes
+# Shell helpers of tools/demo, tools/check and bench/run. Sourced, with bash; sets $top and goes
 # there.
 
 top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

@@ -195,6 +195,19 @@ void swarm_device_start(struct swarm_fleet *fleet, struct swarm_device *device,
                  gw_instant_after(fleet->now, fleet->options->give_up_s * GW_NS_PER_S));
 }
 
+void swarm_device_reconnect(struct swarm_fleet *fleet, struct swarm_device *device,
+                            struct gw_instant due)
+{
+    if (device->state == SWARM_WAITING || device->state == SWARM_OUT)
+        return;
+    if (device->state != SWARM_IDLE) {
+        gw_counter_add(&fleet->counts.churned, 1);
+        hang_up(fleet, device, false);
+        enter(fleet, device, SWARM_IDLE);
+    }
+    swarm_device_start(fleet, device, due);
+}
+
 /* Ids count from 1 and wrap past 65535 to 1; 0 is never used. */
 static uint16_t next_id(struct swarm_device *device)
 {
@@ -229,6 +242,7 @@ static bool send_login(struct swarm_fleet *fleet, struct swarm_device *device)
     size_t bytes = put(out, 0, GW_FRAME_HW_LOGIN, next_id(device),
                        fleet->tokens[slot_of(fleet, device)], GW_TOKEN_TEXT_BYTES);
 
+    gw_counter_add(&fleet->counts.handshakes, device->link.ssl != NULL);
     enter(fleet, device, SWARM_LOGIN_SENT);
     return put_out(fleet, device, out, bytes);
 }
@@ -298,7 +312,8 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
     gw_counter_add(&fleet->counts.logins, 1);
     gw_counter_add(&fleet->counts.tls12, version == 0x0303);
     gw_counter_add(&fleet->counts.tls13, version == 0x0304);
-    if (fleet->seen_phase == SWARM_MEASURING || fleet->options->mode != SWARM_LOGIN)
+    if (fleet->seen_phase == SWARM_MEASURING ||
+        (fleet->options->mode != SWARM_LOGIN && fleet->options->mode != SWARM_STORM))
         swarm_histogram_add(&fleet->login_us,
                             gw_ns_between(device->due, fleet->now) / GW_NS_PER_US);
     device->session++;
@@ -548,6 +563,8 @@ void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device)
     case SWARM_WAITING:
         if (fleet->options->mode == SWARM_LOGIN)
             rest(fleet, device);
+        else if (fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING)
+            swarm_device_start(fleet, device, fleet->load.start); /* it is out since then */
         else
             swarm_device_start(fleet, device, fleet->now);
         return;
@@ -574,7 +591,7 @@ bool swarm_device_publish(struct swarm_fleet *fleet, struct swarm_device *device
                                                     .device = fleet->first + slot_of(fleet, device),
                                                     .counter = device->counter});
     bytes = put(out, 0, GW_FRAME_HARDWARE, next_id(device), body, bytes);
-    if (device->unbarred >= fleet->options->ping_every) {
+    if (fleet->options->ping_every > 0 && device->unbarred >= fleet->options->ping_every) {
         if (device->ping_id == 0) {
             bytes = put_ping(fleet, device, out, bytes, due);
         } else {

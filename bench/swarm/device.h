@@ -61,6 +61,11 @@ void swarm_device_init(struct swarm_device *device);
 void swarm_device_start(struct swarm_fleet *fleet, struct swarm_device *device,
                         struct gw_instant due);
 
+/* Its connection, if it has one, breaks without a word, and a new attempt is made at once. Does
+   nothing to a device that waits for its next attempt, or is out of service. */
+void swarm_device_reconnect(struct swarm_fleet *fleet, struct swarm_device *device,
+                            struct gw_instant due);
+
 /* What epoll said of its descriptor. */
 void swarm_device_ready(struct swarm_fleet *fleet, struct swarm_device *device, uint32_t events);
 void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device);

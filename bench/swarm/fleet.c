@@ -36,6 +36,15 @@ const char *const swarm_cause_texts[SWARM_CAUSES] = {
 };
 #undef SWARM_CAUSE
 
+uint64_t swarm_failure_count(const struct swarm_counts *counts)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < SWARM_CAUSES; i++)
+        sum += gw_counter_read(&counts->failures[i]);
+    return sum;
+}
+
 static struct swarm_pacer pacer_at(double per_s, struct gw_instant start)
 {
     return (struct swarm_pacer){.start = start,
@@ -65,7 +74,7 @@ static void note_lateness(struct swarm_fleet *fleet, struct gw_instant due)
         swarm_histogram_add(&fleet->late_us, gw_ns_between(due, fleet->now) / GW_NS_PER_US);
 }
 
-/* hold, publish: the ramp. */
+/* All but login: the ramp. */
 static void start_devices(struct swarm_fleet *fleet)
 {
     struct gw_instant due;
@@ -110,6 +119,28 @@ static void publish(struct swarm_fleet *fleet)
     }
 }
 
+/* storm: whoever has a connection loses it, and everyone connects, all due at the same moment. */
+static void storm(struct swarm_fleet *fleet)
+{
+    for (int i = 0; i < STARTS_PER_TURN && fleet->storm_next < fleet->device_count; i++)
+        swarm_device_reconnect(fleet, &fleet->devices[fleet->storm_next++], fleet->load.start);
+    if (fleet->storm_next == fleet->device_count)
+        atomic_store(&fleet->storm_begun, true);
+}
+
+/* mixed: connections break one by one; over time each device's does. */
+static void churn(struct swarm_fleet *fleet)
+{
+    struct gw_instant due;
+
+    for (int i = 0; i < STARTS_PER_TURN && pacer_take(&fleet->churns, fleet->now, &due); i++) {
+        /* The factor is a prime above any number of devices: every device has its turn. */
+        uint64_t turn = fleet->churns.done * UINT64_C(2654435761);
+
+        swarm_device_reconnect(fleet, &fleet->devices[turn % fleet->device_count], due);
+    }
+}
+
 /* True when everyone has left. */
 static bool drain(struct swarm_fleet *fleet)
 {
@@ -122,7 +153,19 @@ static bool drain(struct swarm_fleet *fleet)
 
 static bool publishes(const struct swarm_fleet *fleet)
 {
-    return fleet->options->mode == SWARM_PUBLISH && fleet->seen_phase == SWARM_MEASURING;
+    return (fleet->options->mode == SWARM_PUBLISH || fleet->options->mode == SWARM_MIXED) &&
+           fleet->seen_phase == SWARM_MEASURING;
+}
+
+static bool churns(const struct swarm_fleet *fleet)
+{
+    return fleet->churn > 0 && fleet->seen_phase == SWARM_MEASURING;
+}
+
+static bool storms(const struct swarm_fleet *fleet)
+{
+    return fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING &&
+           fleet->storm_next < fleet->device_count;
 }
 
 /* How long there is nothing to do. */
@@ -142,6 +185,10 @@ static uint64_t pause_ns(const struct swarm_fleet *fleet)
     }
     if (publishes(fleet))
         pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
+    if (churns(fleet))
+        pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->churns, now)));
+    if (storms(fleet))
+        pause = 0;
     return pause == 0 ? 0 : gw_max_u64(pause, PAUSE_US_MIN * GW_NS_PER_US);
 }
 
@@ -180,10 +227,12 @@ static void follow_phase(struct swarm_fleet *fleet, struct gw_instant *drain_unt
     if (phase == fleet->seen_phase)
         return;
     fleet->seen_phase = phase;
-    if (phase == SWARM_MEASURING)
+    if (phase == SWARM_MEASURING) {
         fleet->load = pacer_at(fleet->rate, fleet->now);
-    else
+        fleet->churns = pacer_at(fleet->churn, fleet->now);
+    } else {
         *drain_until = gw_instant_after(fleet->now, fleet->options->give_up_s * GW_NS_PER_S);
+    }
 }
 
 static void loop(struct swarm_fleet *fleet)
@@ -201,6 +250,10 @@ static void loop(struct swarm_fleet *fleet)
         } else if (fleet->seen_phase == SWARM_MEASURING) {
             start_logins(fleet);
         }
+        if (storms(fleet))
+            storm(fleet);
+        if (churns(fleet))
+            churn(fleet);
         if (publishes(fleet))
             publish(fleet);
         run_timers(fleet);
@@ -238,6 +291,8 @@ static bool set_up(struct swarm_fleet *fleet)
     gw_timer_wheel_init(&fleet->wheel, &fleet->devices[0].timer, sizeof fleet->devices[0],
                         fleet->start);
     fleet->starts = pacer_at(fleet->ramp, fleet->start);
+    if (fleet->options->mode == SWARM_STORM && !fleet->options->drop)
+        fleet->next_start = fleet->device_count; /* there is no ramp */
     return swarm_links_create(fleet->options, &fleet->links, fleet->failure, sizeof fleet->failure);
 }
 

@@ -42,13 +42,17 @@ struct swarm_counts {
     struct gw_counter connecting; /* attempts between connect and login's answer  */
     struct gw_counter sessions;   /* live now                                     */
     struct gw_counter out;        /* told status 9: out of service                */
-    struct gw_counter attempts, logins;
+    struct gw_counter attempts, logins, handshakes;
+    struct gw_counter churned;      /* connections of ours that were cut on purpose  */
     struct gw_counter tls12, tls13; /* handshakes by version                        */
     struct gw_counter sent, acked, skipped;
     struct gw_counter pings, pongs, merged, heartbeats;
     struct gw_counter server_pings;
     struct gw_counter failures[SWARM_CAUSES];
 };
+
+/* Of every cause. */
+uint64_t swarm_failure_count(const struct swarm_counts *counts);
 
 struct swarm_device;
 
@@ -69,6 +73,7 @@ struct swarm_fleet {
     FILE *ledger;         /* or NULL       */
     bool own_descriptors; /* takes a descriptor table of its own */
     double ramp, rate;    /* this fleet's share                  */
+    double churn;         /* mixed: the same                     */
 
     /* The thread's own. */
     struct swarm_links *links;
@@ -77,18 +82,20 @@ struct swarm_fleet {
     struct gw_instant start, now;
     int epoll;
     enum swarm_phase seen_phase;
-    struct swarm_pacer starts, load;
+    struct swarm_pacer starts, load, churns;
     uint32_t next_start;  /* hold, publish: the next device of the ramp         */
     uint32_t next_update; /* publish: whose turn it is                          */
     uint32_t *idle;       /* login: devices that may start, a ring              */
     uint32_t idle_head, idle_count;
+    uint32_t storm_next; /* storm: the next device to be cut off and started   */
     uint32_t drain_next;
 
     /* Read by others at any time; and after the thread has ended. */
     struct swarm_counts counts;
     struct swarm_histogram ping_us, login_us, late_us; /* of the measured time */
-    char failure[256]; /* text of the first TLS failure; or why the fleet could not start */
-    bool failed;       /* the fleet could not start                                       */
+    char failure[256];       /* text of the first TLS failure; or why the fleet could not start */
+    bool failed;             /* the fleet could not start                                       */
+    atomic_bool storm_begun; /* everyone was cut off and started */
     atomic_bool ended;
 };
 

@@ -1,5 +1,5 @@
 /*
- * tollgate-bench: hold, publish, login, verify.
+ * tollgate-bench: the subcommands.
  */
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,8 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "";
 
     if (strcmp(command, "hold") == 0 || strcmp(command, "publish") == 0 ||
-        strcmp(command, "login") == 0)
+        strcmp(command, "login") == 0 || strcmp(command, "storm") == 0 ||
+        strcmp(command, "mixed") == 0)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "verify") == 0)
         return swarm_verify(argc - 1, argv + 1);

@@ -21,7 +21,9 @@ static const char usage_text[] =
     "  tollgate-bench hold     [options]   connect every device and keep it, with heartbeats\n"
     "  tollgate-bench publish  [options]   the same, and publish pin writes at a total --rate\n"
     "  tollgate-bench login    [options]   log in and close, again and again\n"
-    "  tollgate-bench verify --ledger FILE --journal DIR\n"
+    "  tollgate-bench storm    [options]   everyone at once; ends when the last is in\n"
+    "  tollgate-bench mixed    [options]   an ordinary day: heartbeats, updates, reconnects\n"
+    "  tollgate-bench verify --ledger FILE --journal DIR [--into RESULT]\n"
     "                                      is every acknowledged update in the journal?\n"
     "\n"
     "Target\n"
@@ -45,13 +47,23 @@ static const char usage_text[] =
     "                          all (login, default 0: as fast as the devices can)\n"
     "  --ping-every K          a device asks for an acknowledgement, by a PING, with every K-th\n"
     "                          update; default 10. It rides in the same write.\n"
+    "                          0, the default of mixed: heartbeats acknowledge\n"
+    "  --interval S            mixed: seconds between two updates of a device, default 60\n"
+    "  --churn N               mixed: connections a second that break and are made again, default\n"
+    "                          one in 1800 of the devices\n"
+    "  --drop                  storm: bring everyone up by the ramp, then cut all at once\n"
     "  --pin N                 V pin to write, default 1\n"
-    "  --seconds N             measure for so long once the ramp is over; default 0: until Ctrl-C\n"
+    "  --seconds N             measure for so long once the ramp is over; default 0: until "
+    "Ctrl-C.\n"
+    "                          storm: how long the last may take, default 120\n"
     "Machine\n"
     "  --threads N             default: 1, more when the descriptor limit of a thread requires it\n"
     "  --source-addresses N    connect from 127.0.0.1 and its followers; default: as many as "
     "needed\n"
     "  --gateway-pid PID       read the gateway's CPU time and memory from /proc\n"
+    "  --empty-rss BYTES       resident memory of the same gateway made for one session a shard;\n"
+    "                          what it has more is divided by the sessions\n"
+    "  --commit TEXT           what the result says was measured\n"
     "Results\n"
     "  --json FILE             the result as JSON as well (- for standard output)\n"
     "  --ledger FILE           what was sent and acknowledged, for `verify`\n"
@@ -88,6 +100,11 @@ enum option_code {
     OPT_THREADS,
     OPT_SOURCES,
     OPT_GATEWAY_PID,
+    OPT_EMPTY_RSS,
+    OPT_COMMIT,
+    OPT_INTERVAL,
+    OPT_CHURN,
+    OPT_DROP,
     OPT_JSON,
     OPT_LEDGER,
     OPT_QUIET,
@@ -117,6 +134,11 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, OPT_THREADS},
     {"source-addresses", required_argument, NULL, OPT_SOURCES},
     {"gateway-pid", required_argument, NULL, OPT_GATEWAY_PID},
+    {"empty-rss", required_argument, NULL, OPT_EMPTY_RSS},
+    {"commit", required_argument, NULL, OPT_COMMIT},
+    {"interval", required_argument, NULL, OPT_INTERVAL},
+    {"churn", required_argument, NULL, OPT_CHURN},
+    {"drop", no_argument, NULL, OPT_DROP},
     {"json", required_argument, NULL, OPT_JSON},
     {"ledger", required_argument, NULL, OPT_LEDGER},
     {"quiet", no_argument, NULL, OPT_QUIET},
@@ -173,6 +195,7 @@ static int take_tls_version(struct swarm_options *out)
 static int take_option(int option, const char *name, struct swarm_options *out)
 {
     uint32_t pid = 0;
+    double bytes = 0;
     int err;
 
     switch (option) {
@@ -223,7 +246,7 @@ static int take_option(int option, const char *name, struct swarm_options *out)
     case OPT_BACK_OFF:
         return take_count(name, 1, 600, &out->back_off_s);
     case OPT_PING_EVERY:
-        return take_count(name, 1, 60000, &out->ping_every);
+        return take_count(name, 0, 60000, &out->ping_every);
     case OPT_PIN:
         return take_count(name, 0, 255, &out->pin);
     case OPT_THREADS:
@@ -240,6 +263,20 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         err = take_count(name, 1, 1u << 22, &pid);
         out->gateway_pid = (pid_t)pid;
         return err;
+    case OPT_EMPTY_RSS:
+        err = take_number(name, 0, 1e15, &bytes);
+        out->empty_rss_bytes = (uint64_t)bytes;
+        return err;
+    case OPT_COMMIT:
+        out->commit = optarg;
+        return 0;
+    case OPT_INTERVAL:
+        return take_number(name, 0.1, 1e6, &out->interval_s);
+    case OPT_CHURN:
+        return take_number(name, 0, 1e5, &out->churn);
+    case OPT_DROP:
+        out->drop = true;
+        return 0;
     case OPT_HELP:
         swarm_usage(false);
         return HELP_GIVEN;
@@ -294,8 +331,12 @@ static int check(const struct swarm_options *options)
         why = "--template: a product id has at most 32 characters";
     else if (options->mode == SWARM_PUBLISH && options->rate == 0)
         why = "--rate 0: to publish nothing, use `hold`";
-    else if (options->mode != SWARM_PUBLISH && options->ledger != NULL)
-        why = "--ledger: only `publish` has something to write there";
+    else if (options->mode != SWARM_MIXED && (options->interval_s >= 0 || options->churn >= 0))
+        why = "--interval and --churn belong to `mixed`";
+    else if (options->mode == SWARM_MIXED && options->rate != 0)
+        why = "--rate: `mixed` has an --interval for each device";
+    else if (options->mode != SWARM_STORM && options->drop)
+        why = "--drop belongs to `storm`";
     if (why == NULL)
         return 0;
     fprintf(stderr, "tollgate-bench: %s\n", why);
@@ -313,6 +354,8 @@ int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
         .tls_version_max = 0x0304,
         .pin = 1,
         .ping_every = 10,
+        .interval_s = -1,
+        .churn = -1,
         .heartbeat_s = 40,
         .give_up_s = 6,
         .back_off_s = 5,
@@ -323,6 +366,12 @@ int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
     } else if (strcmp(argv[0], "publish") == 0) {
         out->mode = SWARM_PUBLISH;
         out->rate = 100;
+    } else if (strcmp(argv[0], "storm") == 0) {
+        out->mode = SWARM_STORM;
+        out->seconds = 120;
+    } else if (strcmp(argv[0], "mixed") == 0) {
+        out->mode = SWARM_MIXED;
+        out->ping_every = 0;
     } else {
         out->mode = SWARM_LOGIN;
     }

@@ -15,6 +15,8 @@ enum swarm_mode {
     SWARM_HOLD,    /* connect and stay, with heartbeats                 */
     SWARM_PUBLISH, /* the same, with pin writes at a total rate         */
     SWARM_LOGIN,   /* connect, log in, close, again and again           */
+    SWARM_STORM,   /* everyone at the same moment                       */
+    SWARM_MIXED,   /* a fleet on an ordinary day: updates, reconnects   */
 };
 
 struct swarm_options {
@@ -30,13 +32,18 @@ struct swarm_options {
     uint32_t pin;
     uint32_t threads;    /* 0: as many as descriptors require                                */
     uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
-    uint32_t ping_every; /* updates of a device between two barriers                         */
+    uint32_t ping_every; /* updates of a device between two barriers; 0: heartbeats only     */
     uint32_t heartbeat_s, give_up_s, back_off_s;
-    double rate;    /* updates or logins a second, all devices together; 0 unlimited    */
-    double ramp;    /* new connections a second                                         */
-    double seconds; /* measured, after the ramp; 0: until a signal                      */
+    double rate;       /* updates or logins a second, all devices together; 0 unlimited    */
+    double ramp;       /* new connections a second                                         */
+    double interval_s; /* mixed: between two updates of a device                           */
+    double churn;      /* mixed: connections lost and made again a second                  */
+    bool drop;         /* storm: of a fleet that was up and is cut off                      */
+    double seconds;    /* measured, after the ramp; 0: until a signal. storm: its patience */
     const char *json, *ledger;
-    pid_t gateway_pid; /* 0: not watched                                                   */
+    pid_t gateway_pid;        /* 0: not watched                                                   */
+    uint64_t empty_rss_bytes; /* of the gateway made for no sessions; 0: not known          */
+    const char *commit;       /* what the result says was measured; or NULL                 */
 };
 
 /*

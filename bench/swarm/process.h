@@ -11,7 +11,7 @@
 #include <gw/base/defs.h>
 
 struct swarm_process_usage {
-    uint64_t cpu_us; /* user and system, in ticks of 10 ms */
+    uint64_t cpu_us; /* user and system */
     uint64_t rss_bytes;
 };
 

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -24,15 +22,6 @@ static double per(double amount, double by)
     return by > 0 ? amount / by : 0;
 }
 
-static uint64_t failure_count(const struct swarm_counts *counts)
-{
-    uint64_t sum = 0;
-
-    for (int i = 0; i < SWARM_CAUSES; i++)
-        sum += gw_counter_read(&counts->failures[i]);
-    return sum;
-}
-
 static void print_histogram(const char *title, const struct swarm_histogram *h)
 {
     printf("  %-22s", title);
@@ -47,6 +36,74 @@ static double gateway_cpu_us(const struct swarm_result *result)
     return (double)(result->gateway_end.cpu_us - result->gateway_begin.cpu_us);
 }
 
+static double known(double amount, double by)
+{
+    return by > 0 ? amount / by : (double)NAN;
+}
+
+static double at_quantile(const struct swarm_histogram *h, double quantile)
+{
+    return h->count > 0 ? (double)swarm_histogram_at(h, quantile) : (double)NAN;
+}
+
+/* CPU and memory of the gateway, as far as it was watched. */
+static void add_gateway_figures(const struct swarm_options *options,
+                                const struct swarm_result *result, double out[SWARM_FIGURES])
+{
+    bool ramp = of(&result->ramp.logins) > 0 && options->mode != SWARM_STORM;
+    double ramp_us = (double)(result->gateway_up.cpu_us - result->gateway_before.cpu_us);
+    double cpu_us = gateway_cpu_us(result);
+
+    out[SWARM_FIGURE_cpu_percent] = known(cpu_us, result->measured_s * 1e4);
+    if (ramp)
+        out[SWARM_FIGURE_cpu_us_per_login] = known(ramp_us, (double)of(&result->ramp.logins));
+    else
+        out[SWARM_FIGURE_cpu_us_per_login] = known(cpu_us, (double)of(&result->measured.logins));
+    out[SWARM_FIGURE_cpu_us_per_update] = known(cpu_us, (double)of(&result->measured.sent));
+    if (options->empty_rss_bytes > 0)
+        out[SWARM_FIGURE_user_bytes_per_session] =
+            known((double)result->gateway_idle.rss_bytes - (double)options->empty_rss_bytes,
+                  (double)result->sessions_idle);
+}
+
+void swarm_figures_of(const struct swarm_options *options, const struct swarm_result *result,
+                      double out[SWARM_FIGURES])
+{
+    const struct swarm_counts *measured = &result->measured;
+    uint64_t sockets = 2 * result->sessions_idle, in = of(&measured->logins);
+    double noise;
+
+    for (int i = 0; i < SWARM_FIGURES; i++)
+        out[i] = (double)NAN;
+    out[SWARM_FIGURE_failed] = (double)swarm_failure_count(&result->total);
+    out[SWARM_FIGURE_login_p50_us] = at_quantile(&result->login_us, 0.5);
+    out[SWARM_FIGURE_login_p99_us] = at_quantile(&result->login_us, 0.99);
+    out[SWARM_FIGURE_ping_p50_us] = at_quantile(&result->ping_us, 0.5);
+    out[SWARM_FIGURE_ping_p99_us] = at_quantile(&result->ping_us, 0.99);
+    if (of(&measured->sent) > 0)
+        out[SWARM_FIGURE_updates_per_s] = known((double)of(&measured->sent), result->measured_s);
+    if (options->mode != SWARM_LOGIN)
+        out[SWARM_FIGURE_sessions] = (double)result->sessions;
+    out[SWARM_FIGURE_logins_per_s] = of(&result->ramp.logins) > 0
+                                         ? known((double)of(&result->ramp.logins), result->ramp_s)
+                                         : known((double)in, result->measured_s);
+    if (options->mode == SWARM_STORM) {
+        double last_in_s = (double)result->login_us.max_us / 1e6;
+
+        out[SWARM_FIGURE_wasted_handshakes] =
+            options->tls ? (double)of(&measured->handshakes) - (double)in : (double)NAN;
+        out[SWARM_FIGURE_logins_per_s] = known((double)in, last_in_s);
+        if (result->sessions + of(&result->total.out) == result->devices)
+            out[SWARM_FIGURE_last_in_s] = last_in_s;
+    }
+    if (sockets > 0 && result->slab_before.bytes > 0)
+        out[SWARM_FIGURE_slab_bytes_per_session] =
+            swarm_slab_growth(&result->slab_before, &result->slab_idle, sockets, &noise) /
+            (double)sockets;
+    if (options->gateway_pid != 0 && result->gateway_seen)
+        add_gateway_figures(options, result, out);
+}
+
 /* What the gateway had to do in the measured time: the unit that its CPU time is divided by. */
 static uint64_t work_done(const struct swarm_options *options, const struct swarm_result *result,
                           const char **unit)
@@ -55,9 +112,11 @@ static uint64_t work_done(const struct swarm_options *options, const struct swar
     case SWARM_HOLD:
         *unit = "ping";
         return of(&result->measured.pongs);
+    case SWARM_MIXED:
     case SWARM_PUBLISH:
         *unit = "update";
         return of(&result->measured.sent);
+    case SWARM_STORM:
     case SWARM_LOGIN:
         *unit = "login";
         return of(&result->measured.logins);
@@ -69,14 +128,31 @@ static void print_gateway(const struct swarm_options *options, const struct swar
 {
     const char *unit = "";
     double work = (double)work_done(options, result, &unit);
-    double grown = (double)result->gateway_end.rss_bytes - (double)result->gateway_before.rss_bytes;
 
     printf("  gateway: %.3f%% of a core, %.1f us of CPU per %s, memory %.1f MiB",
            per(gateway_cpu_us(result), result->measured_s * 1e4), per(gateway_cpu_us(result), work),
            unit, (double)result->gateway_end.rss_bytes / 1048576.0);
-    if (result->sessions > 0 && options->mode != SWARM_LOGIN)
-        printf(", grown by %.0f bytes a session", grown / (double)result->sessions);
     printf("\n");
+}
+
+static void print_memory(const struct swarm_options *options, const struct swarm_result *result)
+{
+    double figures[SWARM_FIGURES], noise, grown;
+
+    swarm_figures_of(options, result, figures);
+    if (result->sessions_idle == 0)
+        return;
+    grown = swarm_slab_growth(&result->slab_before, &result->slab_idle, 2 * result->sessions_idle,
+                              &noise);
+    printf("  at rest, %llu sessions:", (unsigned long long)result->sessions_idle);
+    if (!isnan(figures[SWARM_FIGURE_user_bytes_per_session]))
+        printf(" %.0f bytes of the gateway each;", figures[SWARM_FIGURE_user_bytes_per_session]);
+    printf(" %.0f bytes of slab for each end (%.1f MiB in all",
+           grown / 2 / (double)result->sessions_idle, grown / 1048576.0);
+    if (result->slab_idle.caches_known)
+        printf(", %+.1f MiB of file noise taken off)\n", noise / 1048576.0);
+    else
+        printf("; /proc/slabinfo is not readable, so files may be among it)\n");
 }
 
 static void print_failures(const struct swarm_result *result)
@@ -90,6 +166,20 @@ static void print_failures(const struct swarm_result *result)
         printf("  the first TLS failure: %s\n", result->failure);
 }
 
+static void print_storm(const struct swarm_options *options, const struct swarm_result *result)
+{
+    double figures[SWARM_FIGURES];
+
+    swarm_figures_of(options, result, figures);
+    printf("  the storm: %llu of %u in", of(&result->measured.logins), result->devices);
+    if (!isnan(figures[SWARM_FIGURE_last_in_s]))
+        printf(", the last after %.2f s: %.0f logins/s", figures[SWARM_FIGURE_last_in_s],
+               figures[SWARM_FIGURE_logins_per_s]);
+    printf("; %.0f handshakes wasted, %llu given up half-way\n",
+           figures[SWARM_FIGURE_wasted_handshakes],
+           of(&result->measured.failures[SWARM_CAUSE_TIMEOUT_TLS]));
+}
+
 void swarm_report_text(const struct swarm_options *options, const struct swarm_result *result)
 {
     const struct swarm_counts *total = &result->total, *measured = &result->measured;
@@ -97,16 +187,21 @@ void swarm_report_text(const struct swarm_options *options, const struct swarm_r
     printf("%u devices on %u thread%s, measured for %.1f s\n", result->devices, result->threads,
            result->threads == 1 ? "" : "s", result->measured_s);
     if (options->mode != SWARM_LOGIN)
-        printf("  sessions %llu at the end; %llu came up in %.1f s (%.0f logins/s)\n",
-               (unsigned long long)result->sessions, of(&result->ramp.logins), result->ramp_s,
+        printf("  sessions %llu at the end", (unsigned long long)result->sessions);
+    if (of(&result->ramp.logins) > 0)
+        printf("; %llu came up in %.1f s (%.0f logins/s)", of(&result->ramp.logins), result->ramp_s,
                per((double)of(&result->ramp.logins), result->ramp_s));
+    if (options->mode != SWARM_LOGIN)
+        printf("\n");
+    if (options->mode == SWARM_STORM)
+        print_storm(options, result);
     printf("  logins %llu (%.0f/s measured), attempts %llu, failures %llu", of(&total->logins),
            per((double)of(&measured->logins), result->measured_s), of(&total->attempts),
-           (unsigned long long)failure_count(total));
+           (unsigned long long)swarm_failure_count(total));
     if (options->tls)
         printf("; TLS 1.3 %llu, TLS 1.2 %llu", of(&total->tls13), of(&total->tls12));
     printf("\n");
-    if (options->mode == SWARM_PUBLISH)
+    if (options->mode == SWARM_PUBLISH || options->mode == SWARM_MIXED)
         printf("  updates sent %llu (%.0f/s), acknowledged %llu, skipped with their device away "
                "%llu\n",
                of(&total->sent), per((double)of(&measured->sent), result->measured_s),
@@ -116,13 +211,27 @@ void swarm_report_text(const struct swarm_options *options, const struct swarm_r
            of(&total->pings), of(&total->pongs), of(&total->merged), of(&total->heartbeats),
            of(&total->server_pings));
     print_histogram("login latency", &result->login_us);
-    if (options->mode != SWARM_LOGIN)
+    if (result->ping_us.count > 0)
         print_histogram("PING latency", &result->ping_us);
-    if (options->mode != SWARM_HOLD)
+    if (options->mode != SWARM_HOLD && options->mode != SWARM_STORM)
         print_histogram("own lateness", &result->late_us);
     if (result->gateway_seen && options->gateway_pid != 0)
         print_gateway(options, result);
+    print_memory(options, result);
     print_failures(result);
+}
+
+/* [quantile, us] for a plot: ever closer to 1, as far as there are values. */
+static json_t *of_curve(const struct swarm_histogram *h)
+{
+    json_t *curve = json_array();
+
+    for (double beyond = 1; h->count > 0 && beyond * (double)h->count >= 1; beyond *= 0.8) {
+        double us = (double)swarm_histogram_at(h, 1 - beyond);
+
+        json_array_append_new(curve, json_pack("[f,f]", 1 - beyond, us));
+    }
+    return curve;
 }
 
 static json_t *of_histogram(const struct swarm_histogram *h)
@@ -135,6 +244,7 @@ static json_t *of_histogram(const struct swarm_histogram *h)
         json_object_set_new(object, quantile_words[i],
                             json_integer((json_int_t)swarm_histogram_at(h, quantiles[i])));
     json_object_set_new(object, "max", json_integer((json_int_t)h->max_us));
+    json_object_set_new(object, "curve", of_curve(h));
     return object;
 }
 
@@ -145,6 +255,7 @@ static json_t *of_counts(const struct swarm_counts *counts)
         const struct gw_counter *counter;
     } rows[] = {
         {"attempts", &counts->attempts},
+        {"handshakes", &counts->handshakes},
         {"logins", &counts->logins},
         {"tls12", &counts->tls12},
         {"tls13", &counts->tls13},
@@ -156,6 +267,7 @@ static json_t *of_counts(const struct swarm_counts *counts)
         {"merged", &counts->merged},
         {"heartbeats", &counts->heartbeats},
         {"server_pings", &counts->server_pings},
+        {"churned", &counts->churned},
     };
     json_t *object = json_object(), *failures = json_object();
 
@@ -166,7 +278,7 @@ static json_t *of_counts(const struct swarm_counts *counts)
             json_object_set_new(failures, swarm_cause_words[i],
                                 json_integer((json_int_t)of(&counts->failures[i])));
     }
-    json_object_set_new(object, "failed", json_integer((json_int_t)failure_count(counts)));
+    json_object_set_new(object, "failed", json_integer((json_int_t)swarm_failure_count(counts)));
     json_object_set_new(object, "failures", failures);
     return object;
 }
@@ -190,38 +302,98 @@ static json_t *of_gateway(const struct swarm_options *options, const struct swar
     return object;
 }
 
-static json_t *of_machine(void)
+static json_t *of_machine(const struct swarm_machine *machine)
 {
-    json_t *object = json_object();
-    struct utsname name;
-
-    if (uname(&name) == 0)
-        json_object_set_new(object, "kernel", json_string(name.release));
-    json_object_set_new(object, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
-    return object;
+    return json_pack("{s:s,s:i,s:s,s:s,s:f}", "cpu", machine->cpu, "cores", (int)machine->cores,
+                     "kernel", machine->kernel, "congestion_control", machine->congestion,
+                     "load_average", machine->load);
 }
 
-int swarm_report_json(const struct swarm_options *options, const struct swarm_result *result)
+static json_t *of_slab(const struct swarm_result *result)
+{
+    const struct swarm_slab *before = &result->slab_before, *idle = &result->slab_idle;
+    double noise, grown = swarm_slab_growth(before, idle, 2 * result->sessions_idle, &noise);
+
+    return json_pack("{s:I,s:I,s:f,s:b,s:I,s:I,s:f}", "bytes_before", (json_int_t)before->bytes,
+                     "bytes", (json_int_t)idle->bytes, "grown_without_noise", grown, "noise_known",
+                     (int)idle->caches_known, "inode_bytes_grown",
+                     (json_int_t)(idle->inode_bytes - before->inode_bytes), "dentry_bytes_grown",
+                     (json_int_t)(idle->dentry_bytes - before->dentry_bytes), "noise_bytes", noise);
+}
+
+static json_t *of_timeline(const struct swarm_timeline *timeline)
+{
+    json_t *samples = json_array();
+
+    for (uint32_t i = 0; i < timeline->count; i++) {
+        const struct swarm_sample *s = &timeline->samples[i];
+
+        json_array_append_new(
+            samples, json_pack("{s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "at_s", s->at_s, "sessions",
+                               (json_int_t)s->sessions, "connecting", (json_int_t)s->connecting,
+                               "logins", (json_int_t)s->logins, "sent", (json_int_t)s->sent,
+                               "acked", (json_int_t)s->acked, "failed", (json_int_t)s->failed,
+                               "gateway_rss_bytes", (json_int_t)s->gateway_rss_bytes));
+    }
+    return samples;
+}
+
+static void set_figures(json_t *object, const struct swarm_options *options,
+                        const struct swarm_result *result)
+{
+    double figures[SWARM_FIGURES];
+
+    swarm_figures_of(options, result, figures);
+    for (int i = 0; i < SWARM_FIGURES; i++) {
+        const struct swarm_figure_kind *kind = &swarm_figure_kinds[i];
+        double rounded = round(figures[i]);
+
+        if (isnan(figures[i]))
+            json_object_set_new(object, kind->name, json_null());
+        else if (figures[i] == rounded)
+            json_object_set_new(object, kind->name, json_integer((json_int_t)rounded));
+        else
+            json_object_set_new(object, kind->name, json_real(figures[i]));
+    }
+}
+
+static void set_run(json_t *object, const struct swarm_options *options,
+                    const struct swarm_result *result)
 {
     static const char *const modes[] = {
-        [SWARM_HOLD] = "hold", [SWARM_PUBLISH] = "publish", [SWARM_LOGIN] = "login"};
+        [SWARM_HOLD] = "hold",   [SWARM_PUBLISH] = "publish", [SWARM_LOGIN] = "login",
+        [SWARM_STORM] = "storm", [SWARM_MIXED] = "mixed",
+    };
     char run[16];
-    json_t *object = json_object();
-    int err;
 
     snprintf(run, sizeof run, "%08x", result->run);
-    json_object_set_new(object, "command", json_string(modes[options->mode]));
+    json_object_set_new(object, "scenario", json_string(modes[options->mode]));
+    json_object_set_new(object, "commit",
+                        options->commit == NULL ? json_null() : json_string(options->commit));
     json_object_set_new(object, "run", json_string(run));
     json_object_set_new(object, "host", json_string(options->host));
     json_object_set_new(object, "port", json_string(options->port));
     json_object_set_new(object, "tls", json_boolean(options->tls));
+    json_object_set_new(object, "tls_version_max", json_integer(options->tls_version_max));
     json_object_set_new(object, "devices", json_integer(result->devices));
     json_object_set_new(object, "threads", json_integer(result->threads));
-    json_object_set_new(object, "rate", json_real(options->rate));
+    json_object_set_new(object, "rate", json_real(result->rate));
+    json_object_set_new(object, "churn", json_real(result->churn));
+    json_object_set_new(object, "drop", json_boolean(options->drop));
     json_object_set_new(object, "heartbeat_s", json_integer(options->heartbeat_s));
+    json_object_set_new(object, "ping_every", json_integer(options->ping_every));
+    json_object_set_new(object, "ramp", json_real(options->ramp));
     json_object_set_new(object, "ramp_s", json_real(result->ramp_s));
     json_object_set_new(object, "measured_s", json_real(result->measured_s));
-    json_object_set_new(object, "sessions", json_integer((json_int_t)result->sessions));
+}
+
+int swarm_report_json(const struct swarm_options *options, const struct swarm_result *result)
+{
+    json_t *object = json_object();
+    int err;
+
+    set_run(object, options, result);
+    set_figures(object, options, result);
     json_object_set_new(object, "measured", of_counts(&result->measured));
     json_object_set_new(object, "total", of_counts(&result->total));
     json_object_set_new(object, "login_us", of_histogram(&result->login_us));
@@ -229,7 +401,10 @@ int swarm_report_json(const struct swarm_options *options, const struct swarm_re
     json_object_set_new(object, "own_lateness_us", of_histogram(&result->late_us));
     if (result->gateway_seen && options->gateway_pid != 0)
         json_object_set_new(object, "gateway", of_gateway(options, result));
-    json_object_set_new(object, "machine", of_machine());
+    if (result->sessions_idle > 0)
+        json_object_set_new(object, "slab", of_slab(result));
+    json_object_set_new(object, "timeline", of_timeline(&result->timeline));
+    json_object_set_new(object, "machine", of_machine(&result->machine));
     if (strcmp(options->json, "-") == 0) {
         err = json_dumpf(object, stdout, JSON_INDENT(2));
         putchar('\n');

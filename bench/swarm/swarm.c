@@ -28,6 +28,9 @@ enum {
     PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
     TICK_MS = 100,
     PROGRESS_EVERY_TICKS = 5,
+    SETTLE_TICKS = 10, /* between the ramp and the measured time: what came up comes to rest */
+    CHURN_S = 1800,    /* mixed, unless told: every device loses its connection so often     */
+    INTERVAL_S = 60,   /* mixed, unless told: between two updates of a device                */
 };
 
 struct swarm {
@@ -42,6 +45,7 @@ struct swarm {
     sigset_t stop_signals;
     bool progress;
     struct swarm_counts last_shown;
+    struct swarm_timeline *timeline;
 };
 
 static void add_counts(struct swarm_counts *into, const struct swarm_counts *from)
@@ -195,6 +199,7 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         fleet->own_descriptors = plan->threads > 1;
         fleet->ramp = swarm->options->ramp * share;
         fleet->rate = swarm->options->rate * share;
+        fleet->churn = plan->churn * share;
         first = end;
     }
     return 0;
@@ -219,10 +224,7 @@ static int start_fleets(struct swarm *swarm, uint32_t threads)
 static void show_progress(struct swarm *swarm, const struct swarm_counts *now, const char *phase)
 {
     double per_s = 1000.0 / (TICK_MS * PROGRESS_EVERY_TICKS);
-    uint64_t failures = 0;
 
-    for (int i = 0; i < SWARM_CAUSES; i++)
-        failures += gw_counter_read(&now->failures[i]);
     fprintf(
         stderr,
         "\r\033[K%s %4.0f s  sessions %llu  connecting %llu  logins %.0f/s  updates %.0f/s  "
@@ -235,8 +237,32 @@ static void show_progress(struct swarm *swarm, const struct swarm_counts *now, c
         per_s * (double)(gw_counter_read(&now->sent) - gw_counter_read(&swarm->last_shown.sent)),
         per_s * (double)(gw_counter_read(&now->acked) - gw_counter_read(&swarm->last_shown.acked)),
         per_s * (double)(gw_counter_read(&now->pongs) - gw_counter_read(&swarm->last_shown.pongs)),
-        (unsigned long long)failures);
+        (unsigned long long)swarm_failure_count(now));
     swarm->last_shown = *now;
+}
+
+static void take_sample(const struct swarm *swarm)
+{
+    double at_s = (double)gw_ns_between(swarm->start, gw_clock_now()) / (double)GW_NS_PER_S;
+    struct swarm_process_usage gateway = {0};
+    struct swarm_counts now;
+
+    if (!swarm_timeline_is_due(swarm->timeline, at_s))
+        return;
+    now = count(swarm);
+    if (swarm->options->gateway_pid != 0 &&
+        !swarm_process_read(swarm->options->gateway_pid, &gateway))
+        gateway.rss_bytes = 0;
+    swarm_timeline_add(swarm->timeline, &(struct swarm_sample){
+                                            .at_s = at_s,
+                                            .sessions = gw_counter_read(&now.sessions),
+                                            .connecting = gw_counter_read(&now.connecting),
+                                            .logins = gw_counter_read(&now.logins),
+                                            .sent = gw_counter_read(&now.sent),
+                                            .acked = gw_counter_read(&now.acked),
+                                            .failed = swarm_failure_count(&now),
+                                            .gateway_rss_bytes = gateway.rss_bytes,
+                                        });
 }
 
 /* Waits a tick. True when the run shall end: a signal came, or every fleet is gone. */
@@ -245,6 +271,7 @@ static bool tick(struct swarm *swarm, uint64_t number, const char *phase)
     struct timespec wait = {.tv_nsec = TICK_MS * (long)GW_NS_PER_MS};
     bool alive = false;
 
+    take_sample(swarm);
     if (swarm->progress && number % PROGRESS_EVERY_TICKS == 0) {
         struct swarm_counts now = count(swarm);
 
@@ -257,19 +284,24 @@ static bool tick(struct swarm *swarm, uint64_t number, const char *phase)
     return !alive;
 }
 
-/* Waits until all are up, or until all were started and had one more round. True when a signal
-   ended it. */
+static bool has_ramp(const struct swarm_options *options)
+{
+    return options->mode != SWARM_LOGIN && (options->mode != SWARM_STORM || options->drop);
+}
+
+/* Waits until all are up, or until all were started and had one more round, and then until they
+   have come to rest. True when a signal ended it. */
 static bool ramp_up(struct swarm *swarm, uint32_t devices)
 {
     uint64_t round_s = swarm->options->give_up_s + swarm->options->back_off_s;
     struct gw_instant patience = {.ns = UINT64_MAX};
     bool stopped = false;
 
+    if (!has_ramp(swarm->options))
+        return false;
     for (uint64_t number = 0; !stopped; number++) {
         struct swarm_counts now = count(swarm);
 
-        if (swarm->options->mode == SWARM_LOGIN)
-            return false;
         if (gw_counter_read(&now.started) == devices) {
             if (gw_counter_read(&now.sessions) + gw_counter_read(&now.out) == devices ||
                 gw_clock_now().ns > patience.ns)
@@ -289,6 +321,40 @@ static void watch_gateway(const struct swarm *swarm, struct swarm_process_usage 
     *seen = *seen && pid != 0 && swarm_process_read(pid, out);
 }
 
+/* With everyone up and nothing to do: what do they cost by being there? */
+static void weigh(const struct swarm *swarm, struct swarm_result *out)
+{
+    struct swarm_counts now = count(swarm);
+
+    out->sessions_idle = gw_counter_read(&now.sessions);
+    swarm_slab_read(&out->slab_idle);
+    watch_gateway(swarm, &out->gateway_idle, &out->gateway_seen);
+}
+
+/* A storm ends when everyone is in, apart from those who were told never to come again. */
+static bool is_over(const struct swarm *swarm, uint32_t devices)
+{
+    struct swarm_counts now;
+
+    if (swarm->options->mode != SWARM_STORM)
+        return false;
+    for (uint32_t i = 0; i < swarm->fleet_count; i++) {
+        if (!atomic_load(&swarm->fleets[i].storm_begun))
+            return false; /* of a fleet that was up, some are not cut off yet */
+    }
+    now = count(swarm);
+    return gw_counter_read(&now.sessions) + gw_counter_read(&now.out) == devices;
+}
+
+static bool settle(struct swarm *swarm)
+{
+    bool stopped = false;
+
+    for (uint64_t i = 0; !stopped && i < SETTLE_TICKS; i++)
+        stopped = tick(swarm, i, "settle  ");
+    return stopped;
+}
+
 static void measure(struct swarm *swarm, struct swarm_result *out)
 {
     double seconds = swarm->options->seconds;
@@ -300,7 +366,8 @@ static void measure(struct swarm *swarm, struct swarm_result *out)
     watch_gateway(swarm, &out->gateway_begin, &out->gateway_seen);
     atomic_store(&swarm->phase, SWARM_MEASURING);
     end.ns = seconds == 0 ? UINT64_MAX : begin.ns + (uint64_t)(seconds * (double)GW_NS_PER_S);
-    while (gw_clock_now().ns < end.ns && !tick(swarm, number++, "measure "))
+    while (gw_clock_now().ns < end.ns && !is_over(swarm, out->devices) &&
+           !tick(swarm, number++, "measure "))
         ;
     at_end = count(swarm);
     watch_gateway(swarm, &out->gateway_end, &out->gateway_seen);
@@ -308,6 +375,8 @@ static void measure(struct swarm *swarm, struct swarm_result *out)
     out->sessions = gw_counter_read(&at_end.sessions);
     out->measured = at_end;
     take_counts(&out->measured, &out->ramp);
+    if (swarm->options->mode == SWARM_STORM && !settle(swarm))
+        weigh(swarm, out);
 }
 
 /* Ends the fleets and adds their results up. */
@@ -370,16 +439,26 @@ static int plan(struct swarm *swarm, struct swarm_result *out)
                 (int)options->gateway_pid);
         return EXIT_USAGE;
     }
+    swarm_slab_read(&out->slab_before);
     return open_ledger(swarm, out->run, out->devices);
 }
 
 int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
 {
     struct swarm_options options = *asked;
-    struct swarm swarm = {.options = &options};
+    struct swarm swarm = {.options = &options, .timeline = &out->timeline};
     int err = plan(&swarm, out), end;
+    bool stopped = false;
 
     options.sources = out->sources;
+    if (options.mode == SWARM_MIXED) {
+        options.rate =
+            out->devices / (options.interval_s >= 0 ? options.interval_s : (double)INTERVAL_S);
+        options.churn = options.churn >= 0 ? options.churn : (double)out->devices / CHURN_S;
+    }
+    out->rate = options.rate;
+    out->churn = options.mode == SWARM_MIXED ? options.churn : 0;
+    swarm_machine_read(&out->machine);
     if (err == 0)
         err = create_fleets(&swarm, out);
     if (err == 0) {
@@ -392,7 +471,13 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
         err = start_fleets(&swarm, out->threads);
         if (err == 0 && !ramp_up(&swarm, out->devices)) {
             out->ramp_s = (double)gw_ns_between(swarm.start, gw_clock_now()) / (double)GW_NS_PER_S;
-            measure(&swarm, out);
+            if (has_ramp(&options)) {
+                watch_gateway(&swarm, &out->gateway_up, &out->gateway_seen);
+                stopped = settle(&swarm);
+                weigh(&swarm, out);
+            }
+            if (!stopped)
+                measure(&swarm, out);
         }
         end = gather(&swarm, out);
         err = err == 0 ? end : err;

@@ -8,13 +8,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include <gw/journal/reader.h>
 
 #include "audit.h"
 #include "ledger.h"
 #include "swarm.h"
 
-enum { VERIFY_LOST = 1, VERIFY_USAGE = 64, VERIFY_NO_INPUT = 66, VERIFY_IO = 74 };
+enum {
+    VERIFY_LOST = 1,
+    VERIFY_USAGE = 64,
+    VERIFY_NO_INPUT = 66,
+    VERIFY_CANT_CREATE = 73,
+    VERIFY_IO = 74
+};
 
 /* What the journal itself says of its state. */
 struct journal_state {
@@ -85,7 +93,38 @@ static void print(const struct swarm_audit_result *result, const struct journal_
            (unsigned long long)result->misattributed);
 }
 
-static int verify(const char *ledger_path, const char *journal_path)
+/* Adds the verdict to the JSON of the run, and replaces it whole. */
+static int add_to(const char *path, const struct swarm_audit_result *result)
+{
+    json_error_t error;
+    json_t *run = json_load_file(path, 0, &error);
+    char temporary[4096];
+    int err = 0;
+
+    if (!json_is_object(run)) {
+        fprintf(stderr, "tollgate-bench: %s: %s\n", path,
+                run == NULL ? error.text : "no JSON object");
+        json_decref(run);
+        return VERIFY_NO_INPUT;
+    }
+    json_object_set_new(run, "lost", json_integer((json_int_t)result->lost));
+    json_object_set_new(run, "audit",
+                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "acked", (json_int_t)result->acked,
+                                  "durable", (json_int_t)result->durable, "out_of_order",
+                                  (json_int_t)result->out_of_order, "duplicates",
+                                  (json_int_t)result->duplicates, "invented",
+                                  (json_int_t)result->invented, "misattributed",
+                                  (json_int_t)result->misattributed));
+    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary ||
+        json_dump_file(run, temporary, JSON_INDENT(2)) != 0 || rename(temporary, path) != 0) {
+        fprintf(stderr, "tollgate-bench: %s: could not be written\n", path);
+        err = VERIFY_CANT_CREATE;
+    }
+    json_decref(run);
+    return err;
+}
+
+static int verify(const char *ledger_path, const char *journal_path, const char *into)
 {
     struct journal_state state = {0};
     struct swarm_audit_result result;
@@ -103,7 +142,9 @@ static int verify(const char *ledger_path, const char *journal_path)
     } else if ((err = read_journal(journal_path, audit, &state)) == 0) {
         swarm_audit_finish(audit, &result);
         print(&result, &state);
-        err = swarm_audit_is_clean(&result) ? 0 : VERIFY_LOST;
+        err = into == NULL ? 0 : add_to(into, &result);
+        if (!swarm_audit_is_clean(&result))
+            err = VERIFY_LOST;
     }
     swarm_audit_destroy(audit);
     swarm_ledger_fini(&ledger);
@@ -114,9 +155,10 @@ int swarm_verify(int argc, char **argv)
 {
     static const struct option options[] = {{"ledger", required_argument, NULL, 'l'},
                                             {"journal", required_argument, NULL, 'j'},
+                                            {"into", required_argument, NULL, 'i'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    const char *ledger = NULL, *journal = NULL;
+    const char *ledger = NULL, *journal = NULL, *into = NULL;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -127,6 +169,9 @@ int swarm_verify(int argc, char **argv)
         case 'j':
             journal = optarg;
             break;
+        case 'i':
+            into = optarg;
+            break;
         case 'h':
             swarm_usage(false);
             return 0;
@@ -135,8 +180,8 @@ int swarm_verify(int argc, char **argv)
         }
     }
     if (ledger == NULL || journal == NULL || optind < argc) {
-        fputs("usage: tollgate-bench verify --ledger FILE --journal DIR\n", stderr);
+        fputs("usage: tollgate-bench verify --ledger FILE --journal DIR [--into RESULT]\n", stderr);
         return VERIFY_USAGE;
     }
-    return verify(ledger, journal);
+    return verify(ledger, journal, into);
 }

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -224,6 +225,17 @@ static json_int_t number(const char *group, const char *name)
     return result;
 }
 
+/* One of the figures; NAN for null. */
+static double figure(const char *name)
+{
+    json_t *json = json_load_file(json_path, 0, NULL), *value = json_object_get(json, name);
+    double result = json_is_null(value) ? (double)NAN : json_number_value(value);
+
+    assert_non_null(value);
+    json_decref(json);
+    return result;
+}
+
 static struct gateway gateway;
 
 static void what_is_answered_is_acknowledged(void **state)
@@ -329,6 +341,56 @@ static void logins_come_at_their_rate(void **state)
     assert_int_equal(number("total", "failed"), 0);
 }
 
+static void a_storm_is_over_when_the_last_is_in(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("storm --give-up 1 --back-off 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_true(figure("sessions") == DEVICES);
+    assert_true(figure("last_in_s") > 0 && figure("last_in_s") < 60);
+    assert_int_equal(number("measured", "logins"), DEVICES);
+    assert_int_equal(number("total", "churned"), 0);
+}
+
+static void who_is_cut_off_comes_back(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("storm --drop", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "churned"), DEVICES);
+    assert_int_equal(number("measured", "logins"), DEVICES);
+    assert_int_equal(number("total", "logins"), 2 * DEVICES);
+    assert_true(figure("sessions") == DEVICES);
+}
+
+static void a_storm_that_nobody_answers_has_no_end(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 6});
+    assert_int_equal(run("storm --seconds 2 --give-up 1 --back-off 1", gateway.port), 1);
+    gateway_stop(&gateway);
+    assert_true(isnan(figure("last_in_s")));
+    assert_true(figure("sessions") == 0);
+    assert_true(figure("failed") >= 2 * DEVICES);
+}
+
+static void an_ordinary_day_has_updates_and_reconnects(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("mixed --seconds 2 --interval 0.25 --churn 8 --heartbeat 1", gateway.port),
+                     0);
+    gateway_stop(&gateway);
+    assert_in_range(number("measured", "churned"), 14, 17);
+    assert_in_range(number("measured", "sent") + number("measured", "skipped"), 60, 65);
+    assert_int_equal(number("total", "logins"), DEVICES + number("total", "churned"));
+    assert_int_equal(number("total", "failed"), 0);
+    assert_true(figure("updates_per_s") > 20 && figure("updates_per_s") < 33);
+    assert_true(isnan(figure("last_in_s")));
+}
+
 static void nobody_listening_is_said(void **state)
 {
     uint16_t port;
@@ -368,6 +430,10 @@ int main(void)
         cmocka_unit_test(a_frame_with_id_0_ends_a_session),
         cmocka_unit_test(heartbeats_come_when_they_are_due),
         cmocka_unit_test(logins_come_at_their_rate),
+        cmocka_unit_test(a_storm_is_over_when_the_last_is_in),
+        cmocka_unit_test(who_is_cut_off_comes_back),
+        cmocka_unit_test(a_storm_that_nobody_answers_has_no_end),
+        cmocka_unit_test(an_ordinary_day_has_updates_and_reconnects),
         cmocka_unit_test(nobody_listening_is_said),
         cmocka_unit_test(threads_with_their_own_descriptors_share_the_work),
         cmocka_unit_test(strangers_are_not_loaded),
