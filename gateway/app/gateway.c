@@ -215,9 +215,16 @@ static int open_index(struct gateway *g, char *why)
     int err = gw_index_open(&options, &g->index, &reason);
 
     if (err != 0) {
-        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s", options.path, reason,
-                       err == -ENOENT ? "; make one with: tollgatectl index init" : "");
-        return err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
+        const bool forbidden = err == -EACCES || err == -EPERM;
+        const char *hint = "";
+
+        if (err == -ENOENT)
+            hint = "; make one with: tollgatectl index init";
+        else if (forbidden)
+            hint = "; the gateway's group must be able to enter it, read its files and write "
+                   "lock.mdb, as 'tollgatectl index init --group NAME' arranges";
+        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s", options.path, reason, hint);
+        return forbidden ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
     }
     if ((err = gw_index_reader_open(g->index, &g->reader)) != 0 ||
         (err = gw_index_stat(g->reader, &stat)) != 0) {

@@ -28,6 +28,8 @@ static const char usage[] =
     "Exit codes: 0 ended as asked, 2 usage, 69 kernel or index missing, 71 system,\n"
     "75 another gateway has the log or the port, 77 permission, 78 configuration.\n";
 
+static const char see_help[] = "'tollgate --help' says how it is called.\n";
+
 static void print_version(void)
 {
     struct utsname host;
@@ -67,7 +69,7 @@ static int print_probe(const struct gw_config *config)
     return code;
 }
 
-/* What -t looks at beyond the file: limits, certificates, the index. Nothing is changed. */
+/* What -t looks at beyond the file: limits and certificates. Nothing is changed. */
 static int check(const struct gw_config *config, const char *path)
 {
     struct plan plan;
@@ -113,7 +115,7 @@ static int act(enum action action, const char *path)
         return EXIT_OK;
     }
     if (path == NULL && (action == ACTION_RUN || action == ACTION_CHECK)) {
-        fprintf(stderr, "tollgate: --config FILE is missing\n%s", usage);
+        fprintf(stderr, "tollgate: --config FILE is missing\n%s", see_help);
         return EXIT_USAGE;
     }
     if (path == NULL)
@@ -181,12 +183,12 @@ int main(int argc, char **argv)
             fputs(usage, stdout);
             return EXIT_OK;
         default:
-            fputs(usage, stderr);
+            fputs(see_help, stderr);
             return EXIT_USAGE;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "tollgate: unexpected argument: %s\n%s", argv[optind], usage);
+        fprintf(stderr, "tollgate: unexpected argument: %s\n%s", argv[optind], see_help);
         return EXIT_USAGE;
     }
     int code = act(action, path);

@@ -33,6 +33,15 @@ for pair in rsa ec; do
         "$("$openssl" pkey -in "$dir/out/$pair.key" -pubout)" ] || fail "$pair.key is another key"
 done
 
+# A group may read the servers' keys, and nobody's but theirs.
+group=$(id -gn)
+"$ctl" dev-cert --host gw.test --out "$dir/shared" --group "$group" >/dev/null
+[ "$(stat -c %a:%G "$dir/shared/rsa.key" "$dir/shared/ec.key" | sort -u)" = "640:$group" ] ||
+    fail "the group cannot read the servers' keys"
+[ "$(stat -c %a "$dir/shared/ca.key")" = 600 ] || fail "the group can read the CA's key"
+"$ctl" dev-cert --host gw.test --out "$dir/none" --group 'no such group' >/dev/null 2>&1 &&
+    fail "a group that is not there was taken"
+
 # The header is C, and holds the same certificate.
 printf '#include "ca.h"\n#include <stdio.h>\nint main(void){fputs(tollgate_ca_pem,stdout);}\n' \
     >"$dir/show.c"

@@ -155,7 +155,7 @@ static void usage_errors_exit_with_2(void **state)
         struct sys_output output = tollgate(arguments[i][0], NULL);
 
         assert_int_equal(output.exit_code, EXIT_USAGE);
-        expect_text(output.err, "usage:");
+        expect_text(output.err, "tollgate --help");
         sys_output_release(&output);
     }
 }

@@ -135,6 +135,15 @@ says out 'quoted, "name"'
 printf 'name,product\n' >"$dir/head.csv"
 ends 1 "a header without token" "$ctl" import "$dir/head.csv"
 says err "head.csv:1: "
+printf '%s,TMPL0vFkFmJM7\n' "$token" >"$dir/head.csv"
+ends 1 "no header at all" "$ctl" import "$dir/head.csv"
+grep -qF -- "$token" "$dir/err" && { echo "FAILED: a token is printed as a column"; failed=1; }
+printf 'token,product,site\n' >"$dir/head.csv"
+ends 0 "a column that nobody knows" "$ctl" import "$dir/head.csv"
+says err "column 'site' is ignored"
+printf 'token,product,name\n%s,TMPL0vFkFmJM7,porch, north\n' "$token" >"$dir/head.csv"
+ends 1 "a comma that wants quotes" "$ctl" import "$dir/head.csv"
+says err "head.csv:2: the line has more fields"
 
 ends 0 "generate" "$ctl" index generate --devices 1000 --tokens "$dir/tokens"
 [ "$(wc -l <"$dir/tokens")" = 1000 ] || { echo "FAILED: token count"; failed=1; }
@@ -154,6 +163,16 @@ ends 0 "restore" "$ctl" index restore "$dir/backup" --accept
 ends 0 "what was there at the backup" "$ctl" index stat
 says out "devices        1003"
 [ -d "$dir/index.old" ] && [ ! -e "$dir/index.new" ] || { echo "FAILED: .old, .new"; failed=1; }
+
+# a cursor that root commits is one that the gateway's user can read
+if [ "$(id -u)" = 0 ]; then
+    mkdir -p "$dir/journal/cursors"
+    chmod 755 "$dir"
+    chown -R 65534:65534 "$dir/journal"
+    ends 0 "a cursor committed by root" "$ctl" cursor commit mine 1:4096 --journal "$dir/journal"
+    [ "$(stat -c %u:%g "$dir/journal/cursors/mine")" = 65534:65534 ] ||
+        { echo "FAILED: the cursor is root's"; failed=1; }
+fi
 
 chmod 0444 "$dir/index/pepper"
 ends 77 "a pepper open to all" "$ctl" device list

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <gw/base/defs.h>
 
@@ -42,6 +43,9 @@ GW_MUST_USE int ctl_options(int argc, char **argv, const struct ctl_option *opti
 /* A decimal number within bounds, whole text; says what is wrong with `what` and returns false. */
 GW_MUST_USE bool ctl_number(const char *text, const char *what, unsigned long long min,
                             unsigned long long max, unsigned long long *out);
+
+/* The number of a group of this machine; says that there is none. */
+GW_MUST_USE int ctl_find_group(const char *name, gid_t *group);
 
 /* One sentence on stderr after "tollgatectl COMMAND: ". Returns `code`, so that it can be returned.
  */

@@ -30,6 +30,14 @@ enum {
     PATH_BYTES_MAX = 4096,
 };
 
+/* Who may read the servers' keys besides us. The CA's key is nobody else's. */
+struct key_readers {
+    bool has_group;
+    gid_t group;
+};
+
+static const struct key_readers ours_alone = {.has_group = false};
+
 struct ca {
     EVP_PKEY *key;
     X509 *certificate;
@@ -68,7 +76,8 @@ static int write_whole(int fd, const uint8_t *data, size_t size)
 }
 
 /* Under another name first: a gateway that reloads never meets half a file. */
-static int write_file(const char *dir, const char *name, mode_t mode, BIO *content)
+static int write_file(const char *dir, const char *name, mode_t mode,
+                      const struct key_readers *readers, BIO *content)
 {
     char path[PATH_BYTES_MAX];
     char temporary[PATH_BYTES_MAX + 8];
@@ -86,7 +95,10 @@ static int write_file(const char *dir, const char *name, mode_t mode, BIO *conte
     fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
-    err = write_whole(fd, data, size);
+    if (readers->has_group && (fchown(fd, (uid_t)-1, readers->group) != 0 || fchmod(fd, 0640) != 0))
+        err = -errno;
+    if (err == 0)
+        err = write_whole(fd, data, size);
     if (close(fd) != 0 && err == 0)
         err = -errno;
     if (err == 0 && rename(temporary, path) != 0)
@@ -103,18 +115,19 @@ static int write_certificate(const char *dir, const char *name, X509 *certificat
     BIO *pem = BIO_new(BIO_s_mem());
     const int err = pem == NULL || !PEM_write_bio_X509(pem, certificate)
                         ? -ENOMEM
-                        : write_file(dir, name, 0644, pem);
+                        : write_file(dir, name, 0644, &ours_alone, pem);
 
     BIO_free(pem);
     return err;
 }
 
-static int write_key(const char *dir, const char *name, EVP_PKEY *key)
+static int write_key(const char *dir, const char *name, const struct key_readers *readers,
+                     EVP_PKEY *key)
 {
     BIO *pem = BIO_new(BIO_s_mem());
     const int err = pem == NULL || !PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL)
                         ? -ENOMEM
-                        : write_file(dir, name, 0600, pem);
+                        : write_file(dir, name, 0600, readers, pem);
 
     BIO_free(pem);
     return err;
@@ -145,7 +158,7 @@ static int write_header(const char *dir, X509 *certificate)
         }
     }
     if (err == 0)
-        err = write_file(dir, "ca.h", 0644, text);
+        err = write_file(dir, "ca.h", 0644, &ours_alone, text);
     BIO_free(text);
     BIO_free(pem);
     return err;
@@ -194,14 +207,15 @@ static int create_ca(const char *dir, struct ca *ca)
     if (ca->certificate == NULL)
         return ctl_fail(CTL_FAILED, "out of memory");
     /* The key first: a certificate without its key would be worth nothing. */
-    if ((err = write_key(dir, "ca.key", ca->key)) != 0 ||
+    if ((err = write_key(dir, "ca.key", &ours_alone, ca->key)) != 0 ||
         (err = write_certificate(dir, "ca.pem", ca->certificate)) != 0)
         return ctl_fail(ctl_exit_of(err), "%s: %s", dir, strerror(-err));
     return CTL_OK;
 }
 
 static int issue(const char *dir, const char *chain_name, const char *key_name, EVP_PKEY *key,
-                 const char *const *hosts, size_t host_count, const struct ca *ca)
+                 const struct key_readers *readers, const char *const *hosts, size_t host_count,
+                 const struct ca *ca)
 {
     X509 *leaf = key == NULL ? NULL
                              : gw_certificate_leaf(key, hosts, host_count, LEAF_DAYS,
@@ -210,21 +224,21 @@ static int issue(const char *dir, const char *chain_name, const char *key_name, 
 
     if (leaf == NULL)
         return ctl_fail(CTL_FAILED, "out of memory");
-    if ((err = write_key(dir, key_name, key)) == 0)
+    if ((err = write_key(dir, key_name, readers, key)) == 0)
         err = write_certificate(dir, chain_name, leaf);
     X509_free(leaf);
     return err == 0 ? CTL_OK : ctl_fail(ctl_exit_of(err), "%s: %s", dir, strerror(-err));
 }
 
-static int issue_both(const char *dir, const char *const *hosts, size_t host_count,
-                      const struct ca *ca)
+static int issue_both(const char *dir, const struct key_readers *readers, const char *const *hosts,
+                      size_t host_count, const struct ca *ca)
 {
     EVP_PKEY *rsa = gw_key_generate_rsa();
     EVP_PKEY *ec = gw_key_generate_ec();
-    int code = issue(dir, "rsa.pem", "rsa.key", rsa, hosts, host_count, ca);
+    int code = issue(dir, "rsa.pem", "rsa.key", rsa, readers, hosts, host_count, ca);
 
     if (code == CTL_OK)
-        code = issue(dir, "ec.pem", "ec.key", ec, hosts, host_count, ca);
+        code = issue(dir, "ec.pem", "ec.key", ec, readers, hosts, host_count, ca);
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);
     return code;
@@ -308,12 +322,14 @@ static int check_directory(const char *dir, bool force)
 int ctl_dev_cert(int argc, char **argv)
 {
     const char *hosts[HOSTS_MAX];
-    const char *dir = NULL;
+    const char *dir = NULL, *group = NULL;
     size_t host_count = 0;
+    struct key_readers readers = ours_alone;
     bool force = false;
     const struct ctl_option options[] = {
         {.name = "host", .flag = NULL, .value = NULL}, /* taken before; here to be suggested */
         {.name = "out", .value = &dir},
+        {.name = "group", .value = &group},
         {.name = "force", .flag = &force},
     };
     struct ca ca = {0};
@@ -329,6 +345,12 @@ int ctl_dev_cert(int argc, char **argv)
     if (host_count == 0 || dir == NULL)
         return ctl_fail(CTL_USAGE, "--%s is missing; see 'tollgatectl help dev-cert'",
                         host_count == 0 ? "host" : "out");
+    if (group != NULL) {
+        code = ctl_find_group(group, &readers.group);
+        if (code != CTL_OK)
+            return code;
+        readers.has_group = true;
+    }
     code = check_directory(dir, force);
     if (code == CTL_OK)
         code = is_there(dir, "ca.pem") ? read_ca(dir, &ca) : create_ca(dir, &ca);
@@ -339,7 +361,7 @@ int ctl_dev_cert(int argc, char **argv)
             code = ctl_fail(ctl_exit_of(err), "%s: %s", dir, strerror(-err));
     }
     if (code == CTL_OK)
-        code = issue_both(dir, hosts, host_count, &ca);
+        code = issue_both(dir, &readers, hosts, host_count, &ca);
     if (code == CTL_OK)
         ctl_note("%s; boards need %s/ca.h, the gateway the rsa and ec files, nobody ca.key",
                  ca.found ? "signed by the CA that was there" : "signed by a new CA", dir);

@@ -26,6 +26,7 @@ struct import {
     const char *file;
     bool skip_bad;
     int at[COLUMNS]; /* which field of a line; -1: the file has none */
+    int column_count;
     uint64_t line, imported, bad;
     char last_id[GW_PRODUCT_ID_BYTES_MAX + 1]; /* a file names the same product again and again */
     uint32_t last_product;
@@ -74,31 +75,43 @@ static void complain(struct import *job, const char *what)
         ctl_note("%s: further bad lines are only counted", job->file);
 }
 
+static size_t column_of(const char *name)
+{
+    size_t c = 0;
+
+    while (c < COLUMNS && strcmp(name, column_names[c]) != 0)
+        c++;
+    return c;
+}
+
+/*
+ * Names are repeated to the user only once the line has proved to be a header: in a file without
+ * one they are the first device's token.
+ */
 static int read_header(struct import *job, char *line)
 {
     char *fields[COLUMNS_MAX];
-    const int count = split(line, fields);
 
+    job->column_count = split(line, fields);
     for (size_t c = 0; c < COLUMNS; c++)
         job->at[c] = -1;
-    for (int i = 0; i < count; i++) {
-        size_t c = 0;
+    for (int i = 0; i < job->column_count; i++) {
+        const size_t c = column_of(fields[i]);
 
-        while (c < COLUMNS && strcmp(fields[i], column_names[c]) != 0)
-            c++;
-        if (c == COLUMNS)
-            ctl_note("%s:1: column '%.40s' is ignored", job->file, fields[i]);
-        else if (job->at[c] >= 0)
+        if (c < COLUMNS && job->at[c] >= 0)
             return ctl_fail(CTL_FAILED, "%s:1: column '%s' stands there twice", job->file,
                             column_names[c]);
-        else
+        if (c < COLUMNS)
             job->at[c] = i;
     }
     if (job->at[TOKEN] < 0 || job->at[PRODUCT] < 0)
         return ctl_fail(CTL_FAILED,
                         "%s:1: the first line must name the columns, token and product among them "
-                        "(also known: name, owner)",
+                        "(also known: name, owner), with commas between them",
                         job->file);
+    for (int i = 0; i < job->column_count; i++)
+        if (column_of(fields[i]) == COLUMNS)
+            ctl_note("%s:1: column '%.40s' is ignored", job->file, fields[i]);
     return CTL_OK;
 }
 
@@ -157,7 +170,10 @@ static int import_line(struct import *job, char *line)
     const int count = split(line, fields);
     int err = -EINVAL;
 
-    if (count >= 0) {
+    if (count > job->column_count) {
+        what = "the line has more fields than the first one names; a comma in a field needs quotes "
+               "around it";
+    } else if (count >= 0) {
         what = "the line has fewer fields than the first one names";
         if (count > job->at[TOKEN] && count > job->at[PRODUCT] && count > job->at[NAME] &&
             count > job->at[OWNER])

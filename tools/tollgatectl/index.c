@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -30,12 +29,10 @@ int ctl_index_init(int argc, char **argv)
         return code;
     create = (struct gw_index_create_options){.path = ctl_index_path(&ix), .pepper = ix.pepper};
     if (group != NULL) {
-        const struct group *entry = getgrnam(group);
-
-        if (entry == NULL)
-            return ctl_fail(CTL_FAILED, "there is no group '%s' on this machine", group);
+        code = ctl_find_group(group, &create.group);
+        if (code != CTL_OK)
+            return code;
         create.has_group = true;
-        create.group = entry->gr_gid;
     }
     err = gw_index_create(&create, &why);
     if (err != 0)
@@ -233,7 +230,8 @@ int ctl_index_restore(int argc, char **argv)
         ctl_index_close(&job.ix);
     } else {
         ctl_note("Devices added after the backup are not in it, so gateways refuse it until you "
-                 "say 'tollgatectl index accept'.");
+                 "say 'tollgatectl index accept', with --high-water FILE for a gateway that has "
+                 "served a later state.");
     }
     if (code == CTL_OK) {
         (void)printf("index %s\n", ctl_index_path(&job.ix));

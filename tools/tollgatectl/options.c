@@ -4,6 +4,7 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,4 +121,14 @@ bool ctl_number(const char *text, const char *what, unsigned long long min, unsi
     }
     *out = number;
     return true;
+}
+
+int ctl_find_group(const char *name, gid_t *group)
+{
+    const struct group *entry = getgrnam(name);
+
+    if (entry == NULL)
+        return ctl_fail(CTL_FAILED, "there is no group '%s' on this machine", name);
+    *group = entry->gr_gid;
+    return CTL_OK;
 }

@@ -11,11 +11,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <gw/base/clock.h>
 #include <gw/journal/cursor.h>
@@ -50,6 +53,20 @@ static const char *journal_path(const char *option)
     const char *path = option != NULL ? option : getenv("TOLLGATE_JOURNAL");
 
     return path != NULL && path[0] != '\0' ? path : "/var/lib/tollgate/journal";
+}
+
+/*
+ * Cursors are files that the gateway reads: it keeps what a cursor has yet to read, and keeps
+ * everything for one that it may not open. So root writes them as the journal's owner.
+ */
+static void act_as_owner(const char *journal)
+{
+    struct stat there;
+
+    if (geteuid() == 0 && stat(journal, &there) == 0 &&
+        (setgroups(0, NULL) != 0 || setegid(there.st_gid) != 0 || seteuid(there.st_uid) != 0))
+        ctl_note("cannot act as the owner of %s (%s): see that the gateway can read its cursors",
+                 journal, strerror(errno));
 }
 
 /* "V1", "d13", "A0". */
@@ -235,6 +252,8 @@ int ctl_tail(int argc, char **argv)
         (max != NULL && !ctl_number(max, "--max", 1, UINT64_MAX, &tail.max)))
         return CTL_USAGE;
     tail.journal = journal_path(journal);
+    if (tail.commit)
+        act_as_owner(tail.journal);
     return open_and_run(&tail, from);
 }
 
@@ -290,6 +309,7 @@ int ctl_cursor_commit(int argc, char **argv)
         return code;
     if (!parse_position(argv[2], &position))
         return CTL_USAGE;
+    act_as_owner(journal);
     return cursor_result(gw_cursor_commit(NULL, journal, argv[1], position), "commit", argv[1]);
 }
 
