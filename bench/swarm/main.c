@@ -36,6 +36,10 @@ int main(int argc, char **argv)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "verify") == 0)
         return swarm_verify(argc - 1, argv + 1);
+    if (strcmp(command, "compare") == 0)
+        return swarm_compare(argc - 1, argv + 1);
+    if (strcmp(command, "plot") == 0)
+        return swarm_plot(argc - 1, argv + 1);
     if (strcmp(command, "--help") == 0 || strcmp(command, "help") == 0) {
         swarm_usage(false);
         return 0;

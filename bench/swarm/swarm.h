@@ -50,5 +50,7 @@ GW_MUST_USE int swarm_report_json(const struct swarm_options *options,
 
 /* Subcommands; argv[0] is their name. They return the exit code. */
 int swarm_verify(int argc, char **argv);
+int swarm_compare(int argc, char **argv);
+int swarm_plot(int argc, char **argv);
 
 #endif
