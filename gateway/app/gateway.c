@@ -39,7 +39,8 @@ bool gateway_has_tls(const struct gw_config *config)
     return false;
 }
 
-int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, char *why)
+int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, uint32_t count,
+                       char *why)
 {
     struct gw_tls_options options = {
         .profile = config->tls_profile,
@@ -50,7 +51,8 @@ int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **o
         .session_tickets = config->tls_tickets,
     };
 
-    return gw_tls_context_create(&options, out, why, WHY_BYTES) == 0 ? EXIT_OK : EXIT_CONFIG;
+    return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
+                                                                             : EXIT_CONFIG;
 }
 
 static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
@@ -60,11 +62,20 @@ static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
                GW_TEXT("subject", leaf->subject), GW_U64("not_after", leaf->not_after_s));
 }
 
+static void log_leaves(const struct gateway *g)
+{
+    char why[WHY_BYTES];
+
+    log_leaf("rsa", &g->rsa_leaf);
+    log_leaf("ec", &g->ec_leaf);
+    if (!gw_tls_leaves_fit(&g->rsa_leaf, &g->ec_leaf, why, sizeof why))
+        gw_log(GW_LOG_WARN, "certificates_do_not_fit", GW_TEXT("why", why));
+}
+
 /* New contexts for every shard, or none: a bad pair of files leaves the old ones in place. */
 static void reload_certificates(struct gateway *g)
 {
     struct gw_tls_context *contexts[GW_SHARDS_MAX] = {NULL};
-    uint32_t made = 0;
     char why[WHY_BYTES];
 
     if (!gateway_has_tls(g->config)) {
@@ -72,19 +83,14 @@ static void reload_certificates(struct gateway *g)
         return;
     }
     (void)gw_notify_reloading();
-    while (made < g->plan.shards && gateway_tls_create(g->config, &contexts[made], why) == EXIT_OK)
-        made++;
-    if (made < g->plan.shards) {
+    if (gateway_tls_create(g->config, contexts, g->plan.shards, why) != EXIT_OK) {
         gw_log(GW_LOG_ERROR, "reload_refused", GW_TEXT("what", "certificates"),
                GW_TEXT("error", why), GW_TEXT("kept", "the certificates in use"));
-        while (made > 0)
-            gw_tls_context_destroy(contexts[--made]);
     } else {
         gw_tls_context_leaves(contexts[0], &g->rsa_leaf, &g->ec_leaf);
-        for (uint32_t i = 0; i < made; i++)
+        for (uint32_t i = 0; i < g->plan.shards; i++)
             gw_shard_tls_set(g->shards[i], contexts[i]);
-        log_leaf("rsa", &g->rsa_leaf);
-        log_leaf("ec", &g->ec_leaf);
+        log_leaves(g);
         gw_log(GW_LOG_INFO, "reloaded", GW_TEXT("what", "certificates"),
                GW_TEXT("not_reloaded", "parameters: they need a restart"));
     }
@@ -119,7 +125,8 @@ static void wake_shard(void *context, uint32_t lane)
     gw_shard_wake(g->shards[lane]);
 }
 
-static int create_shards(struct gateway *g, char *why)
+/* The one of shard i is given away, and its place in `contexts` is then empty. */
+static int create_shards_with(struct gateway *g, struct gw_tls_context **contexts, char *why)
 {
     g->threads = calloc(g->plan.shards, sizeof *g->threads);
     g->shards = calloc(g->plan.shards, sizeof(struct gw_shard *));
@@ -142,21 +149,33 @@ static int create_shards(struct gateway *g, char *why)
                 options.listeners[listeners++] = (struct gw_shard_listener){
                     .fd = g->listeners.rows[l].fds[i], .tls = g->listeners.rows[l].tls};
         options.listener_count = listeners;
-        if (gateway_has_tls(g->config) &&
-            (err = gateway_tls_create(g->config, &options.tls, why)) != EXIT_OK)
-            return err;
-        if (i == 0 && options.tls != NULL)
-            gw_tls_context_leaves(options.tls, &g->rsa_leaf, &g->ec_leaf);
+        options.tls = contexts[i];
         if ((err = gw_shard_create(&options, &g->shards[i])) != 0) {
-            gw_tls_context_destroy(options.tls);
             (void)snprintf(why, WHY_BYTES, "shard %u: %s", i, strerror(-err));
             return EXIT_SYSTEM;
         }
+        contexts[i] = NULL;
         gw_shard_peers_set(g->shards[i], g->shards);
         g->threads[i].gateway = g;
         g->threads[i].shard = g->shards[i];
     }
     return EXIT_OK;
+}
+
+static int create_shards(struct gateway *g, char *why)
+{
+    struct gw_tls_context *contexts[GW_SHARDS_MAX] = {0};
+    int code = EXIT_OK;
+
+    if (gateway_has_tls(g->config)) {
+        if ((code = gateway_tls_create(g->config, contexts, g->plan.shards, why)) != EXIT_OK)
+            return code;
+        gw_tls_context_leaves(contexts[0], &g->rsa_leaf, &g->ec_leaf);
+    }
+    code = create_shards_with(g, contexts, why);
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        gw_tls_context_destroy(contexts[i]);
+    return code;
 }
 
 static void join_shards(struct gateway *g)
@@ -341,8 +360,7 @@ static int start(struct gateway *g, char *why)
 
 static void announce(struct gateway *g)
 {
-    log_leaf("rsa", &g->rsa_leaf);
-    log_leaf("ec", &g->ec_leaf);
+    log_leaves(g);
     for (uint32_t i = 0; i < g->listeners.count; i++) {
         char text[GW_ADDRESS_TEXT_BYTES];
 

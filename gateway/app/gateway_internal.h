@@ -110,8 +110,9 @@ struct gateway {
 /* Runs until a signal ends it; returns an exit code. */
 int gateway_run(const struct gw_config *config);
 
-/* Certificates for one shard. 0, or an exit code with `why`. */
-int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, char *why);
+/* The same certificates for each of `count` shards. 0, or an exit code with `why`. */
+int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, uint32_t count,
+                       char *why);
 bool gateway_has_tls(const struct gw_config *config);
 
 /* ---- pages.c ---- */

@@ -74,14 +74,20 @@ static int check(const struct gw_config *config, const char *path)
 {
     struct plan plan;
     struct gw_tls_context *tls = NULL;
+    struct gw_tls_leaf rsa, ec;
     char why[WHY_BYTES];
     int code = plan_make(config, &plan, why);
 
     if (code != EXIT_OK)
         fprintf(stderr, "tollgate: %s\n", why);
-    if (gateway_has_tls(config) && gateway_tls_create(config, &tls, why) != EXIT_OK) {
+    if (gateway_has_tls(config) && gateway_tls_create(config, &tls, 1, why) != EXIT_OK) {
         fprintf(stderr, "tollgate: %s\n", why);
         code = EXIT_CONFIG;
+    }
+    if (tls != NULL) {
+        gw_tls_context_leaves(tls, &rsa, &ec);
+        if (!gw_tls_leaves_fit(&rsa, &ec, why, sizeof why))
+            fprintf(stderr, "tollgate: warning: %s\n", why);
     }
     gw_tls_context_destroy(tls);
     if (code == EXIT_OK)

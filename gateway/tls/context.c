@@ -190,22 +190,25 @@ static int load_leaves(struct gw_tls_context *context, const struct gw_tls_optio
     return 0;
 }
 
-int gw_tls_context_create(const struct gw_tls_options *options, struct gw_tls_context **out,
-                          char *why, size_t why_bytes)
+/* `model`: a context whose leaves are taken over instead of the files; NULL for the first. */
+static int create_one(const struct gw_tls_options *options, const struct gw_tls_context *model,
+                      struct gw_tls_context **out, char *why, size_t why_bytes)
 {
     struct gw_tls_context *context = calloc(1, sizeof *context);
     int err;
 
     *out = NULL;
-    if (context == NULL) {
-        snprintf(why, why_bytes, "out of memory");
+    snprintf(why, why_bytes, "out of memory");
+    if (context == NULL)
         return -ENOMEM;
-    }
     context->holder_count = 1;
     context->profile = options->profile;
     context->session_tickets =
         (uint32_t)gw_min_u64(options->session_tickets, GW_SESSION_TICKETS_MAX);
-    err = load_leaves(context, options, why, why_bytes);
+    if (model == NULL)
+        err = load_leaves(context, options, why, why_bytes);
+    else if ((err = gw_leaf_copy(&model->rsa, &context->rsa)) == 0)
+        err = gw_leaf_copy(&model->ec, &context->ec);
     if (err == 0) {
         context->ssl_ctx = SSL_CTX_new(TLS_method());
         if (context->ssl_ctx == NULL || !create_bio(context) || !configure(context)) {
@@ -222,6 +225,28 @@ int gw_tls_context_create(const struct gw_tls_options *options, struct gw_tls_co
     }
     *out = context;
     return 0;
+}
+
+int gw_tls_context_create(const struct gw_tls_options *options, struct gw_tls_context **out,
+                          char *why, size_t why_bytes)
+{
+    return create_one(options, NULL, out, why, why_bytes);
+}
+
+int gw_tls_contexts_create(const struct gw_tls_options *options, struct gw_tls_context **out,
+                           size_t count, char *why, size_t why_bytes)
+{
+    int err = 0;
+    size_t made = 0;
+
+    while (made < count &&
+           (err = create_one(options, made == 0 ? NULL : out[0], &out[made], why, why_bytes)) == 0)
+        made++;
+    while (err != 0 && made > 0) {
+        gw_tls_context_destroy(out[--made]);
+        out[made] = NULL;
+    }
+    return err;
 }
 
 void gw_tls_context_destroy(struct gw_tls_context *context)

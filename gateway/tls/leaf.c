@@ -11,14 +11,17 @@
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/bytestring.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
+#include <openssl/obj.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 /* Older devices hold roots of 2048 bits; below that no current client agrees. */
 enum { RSA_BITS_MIN = 2048 };
@@ -77,9 +80,41 @@ static bool describe(X509 *leaf, struct gw_tls_leaf *facts)
     return ok;
 }
 
+/*
+ * Whose key signed the last certificate of the chain: its issuer's, which is itself when the root
+ * stands in the file.
+ */
+static void describe_root(X509 *last, struct gw_tls_leaf *facts)
+{
+    X509_NAME *issuer = X509_get_issuer_name(last);
+    const ASN1_OCTET_STRING *id = X509_get0_authority_key_id(last);
+    int key_type = NID_undef;
+
+    if (id == NULL && X509_NAME_cmp(issuer, X509_get_subject_name(last)) == 0)
+        id = X509_get0_subject_key_id(last);
+    X509_NAME_oneline(issuer, facts->root, sizeof facts->root);
+    for (int i = 0;
+         id != NULL && i < ASN1_STRING_length(id) && (size_t)(2 * i) + 3 <= sizeof facts->root_key;
+         i++)
+        snprintf(facts->root_key + (size_t)(2 * i), 3, "%02x", ASN1_STRING_get0_data(id)[i]);
+    facts->root_is_rsa = OBJ_find_sigid_algs(X509_get_signature_nid(last), NULL, &key_type) == 1 &&
+                         key_type == NID_rsaEncryption;
+}
+
+/* The two ends of a chain while it is read. */
+struct chain_ends {
+    X509 *first, *last;
+};
+
+static void chain_ends_fini(struct chain_ends *ends)
+{
+    X509_free(ends->first);
+    X509_free(ends->last);
+}
+
 /* Appends one certificate to the chain; the leaf is the first. Takes nothing. */
 static int add_certificate(struct gw_leaf *leaf, const char *path, const uint8_t *der, size_t size,
-                           X509 **first, char *why, size_t why_bytes)
+                           struct chain_ends *ends, char *why, size_t why_bytes)
 {
     const uint8_t *end = der;
     X509 *certificate;
@@ -98,14 +133,20 @@ static int add_certificate(struct gw_leaf *leaf, const char *path, const uint8_t
     } else {
         leaf->chain_count++;
     }
-    if (err == 0 && *first == NULL)
-        *first = certificate;
-    else
+    if (err != 0) {
         X509_free(certificate);
-    return err;
+        return err;
+    }
+    X509_free(ends->last);
+    ends->last = certificate;
+    if (ends->first == NULL) {
+        X509_up_ref(certificate);
+        ends->first = certificate;
+    }
+    return 0;
 }
 
-static int load_chain(struct gw_leaf *leaf, const char *path, X509 **first, char *why,
+static int load_chain(struct gw_leaf *leaf, const char *path, struct chain_ends *ends, char *why,
                       size_t why_bytes)
 {
     BIO *file = NULL;
@@ -120,7 +161,7 @@ static int load_chain(struct gw_leaf *leaf, const char *path, X509 **first, char
         /* Other blocks (parameters, a key in the same file) are somebody else's. */
         if (strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0) {
             chain_bytes += (size_t)size;
-            err = add_certificate(leaf, path, der, (size_t)size, first, why, why_bytes);
+            err = add_certificate(leaf, path, der, (size_t)size, ends, why, why_bytes);
         }
         OPENSSL_free(name);
         OPENSSL_free(header);
@@ -197,7 +238,7 @@ static int check_kind(enum gw_leaf_kind kind, const struct gw_leaf *leaf, const 
 int gw_leaf_load(enum gw_leaf_kind kind, const char *chain_path, const char *key_path,
                  struct gw_leaf *out, char *why, size_t why_bytes)
 {
-    X509 *first = NULL;
+    struct chain_ends ends = {0};
     int err;
 
     *out = (struct gw_leaf){0};
@@ -205,22 +246,87 @@ int gw_leaf_load(enum gw_leaf_kind kind, const char *chain_path, const char *key
     if (chain_path == NULL || key_path == NULL) {
         err = refuse(why, why_bytes, "%s: a certificate chain and its key go together",
                      chain_path != NULL ? chain_path : key_path);
-    } else if ((err = load_chain(out, chain_path, &first, why, why_bytes)) == 0 &&
+    } else if ((err = load_chain(out, chain_path, &ends, why, why_bytes)) == 0 &&
                (err = load_key(out, key_path, why, why_bytes)) == 0 &&
                (err = check_kind(kind, out, key_path, why, why_bytes)) == 0) {
-        if (X509_check_private_key(first, out->key) != 1)
+        if (X509_check_private_key(ends.first, out->key) != 1)
             err =
                 refuse(why, why_bytes,
                        "%s: does not belong to the first certificate of %s (the leaf comes first)",
                        key_path, chain_path);
-        else if (!describe(first, &out->facts))
+        else if (!describe(ends.first, &out->facts))
             err = refuse(why, why_bytes, "%s: serial number or dates do not parse", chain_path);
+        else
+            describe_root(ends.last, &out->facts);
     }
-    X509_free(first);
+    chain_ends_fini(&ends);
     ERR_clear_error();
     if (err != 0)
         gw_leaf_fini(out);
     return err;
+}
+
+static EVP_PKEY *copy_key(const EVP_PKEY *from)
+{
+    EVP_PKEY *key = NULL;
+    uint8_t *der = NULL;
+    size_t size = 0;
+    CBB out;
+    CBS in;
+
+    if (CBB_init(&out, 2048) && EVP_marshal_private_key(&out, from) &&
+        CBB_finish(&out, &der, &size)) {
+        CBS_init(&in, der, size);
+        key = EVP_parse_private_key(&in);
+    } else {
+        CBB_cleanup(&out);
+    }
+    OPENSSL_free(der); /* cleanses */
+    return key;
+}
+
+int gw_leaf_copy(const struct gw_leaf *from, struct gw_leaf *out)
+{
+    *out = (struct gw_leaf){.facts = from->facts};
+    if (from->chain_count == 0)
+        return 0;
+    out->key = copy_key(from->key);
+    for (size_t i = 0; out->key != NULL && i < from->chain_count; i++) {
+        out->chain[i] = CRYPTO_BUFFER_new(CRYPTO_BUFFER_data(from->chain[i]),
+                                          CRYPTO_BUFFER_len(from->chain[i]), NULL);
+        if (out->chain[i] == NULL)
+            break;
+        out->chain_count++;
+    }
+    if (out->chain_count == from->chain_count)
+        return 0;
+    ERR_clear_error();
+    gw_leaf_fini(out);
+    return -ENOMEM;
+}
+
+bool gw_tls_leaves_fit(const struct gw_tls_leaf *rsa, const struct gw_tls_leaf *ec, char *why,
+                       size_t why_bytes)
+{
+    if (!rsa->present || !ec->present)
+        return true;
+    if (strcmp(rsa->root, ec->root) != 0 || (rsa->root_key[0] != '\0' && ec->root_key[0] != '\0' &&
+                                             strcmp(rsa->root_key, ec->root_key) != 0)) {
+        snprintf(why, why_bytes,
+                 "the RSA certificate chains to %s (key %.16s), the EC certificate to %s (key "
+                 "%.16s): a device that trusts one of them and can use both leaves is shown the EC "
+                 "one; take both from one RSA root",
+                 rsa->root, rsa->root_key, ec->root, ec->root_key);
+        return false;
+    }
+    if (!rsa->root_is_rsa || !ec->root_is_rsa) {
+        snprintf(why, why_bytes,
+                 "the root of the certificates, %s, has no RSA key: small clients take an EC leaf "
+                 "but trust RSA roots alone",
+                 rsa->root);
+        return false;
+    }
+    return true;
 }
 
 void gw_leaf_fini(struct gw_leaf *leaf)

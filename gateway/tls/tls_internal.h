@@ -30,6 +30,9 @@ enum gw_leaf_kind { GW_LEAF_RSA, GW_LEAF_EC };
 
 GW_MUST_USE int gw_leaf_load(enum gw_leaf_kind kind, const char *chain_path, const char *key_path,
                              struct gw_leaf *out, char *why, size_t why_bytes);
+/* Everything its own, down to the key: what threads share they would also count and lock. -ENOMEM.
+ */
+GW_MUST_USE int gw_leaf_copy(const struct gw_leaf *from, struct gw_leaf *out);
 void gw_leaf_fini(struct gw_leaf *leaf); /* an empty one is fine, twice is fine */
 
 /* What a ClientHello says that BoringSSL does not act on by itself. */

@@ -54,6 +54,13 @@ struct gw_tls_options {
 GW_MUST_USE int gw_tls_context_create(const struct gw_tls_options *options,
                                       struct gw_tls_context **out, char *why, size_t why_bytes);
 /*
+ * The same for `count` contexts at once: the files are read once, so that all of them show the same
+ * certificates whatever happens to the files meanwhile. All are created, or none.
+ */
+GW_MUST_USE int gw_tls_contexts_create(const struct gw_tls_options *options,
+                                       struct gw_tls_context **out, size_t count, char *why,
+                                       size_t why_bytes);
+/*
  * Sessions keep what they need of it: it may go before them. NULL is fine. A context is made on any
  * thread and handed over; from its first session on, it and they belong to one.
  */
@@ -65,9 +72,19 @@ struct gw_tls_leaf {
     uint64_t not_after_s;
     char serial[65];
     char subject[128];
+    char root[128];     /* subject of the root that the chain ends in, or is to be continued with */
+    char root_key[129]; /* that root's key identifier in hex; "" where the chain names none     */
+    bool root_is_rsa;   /* the root signs with an RSA key                                       */
 };
 void gw_tls_context_leaves(const struct gw_tls_context *context, struct gw_tls_leaf *rsa,
                            struct gw_tls_leaf *ec);
+/*
+ * A ClientHello does not say which roots its sender trusts, and a small client that takes an EC
+ * leaf may know RSA roots alone: both leaves should chain to one RSA root. False, with `why` (at
+ * least 512 bytes), when two leaves are there and do not.
+ */
+bool gw_tls_leaves_fit(const struct gw_tls_leaf *rsa, const struct gw_tls_leaf *ec, char *why,
+                       size_t why_bytes);
 
 /* What a session reads from and writes to during one call. */
 struct gw_tls_io {

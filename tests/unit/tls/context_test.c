@@ -180,6 +180,117 @@ static void leaves_are_described_for_logs_and_alarms(void **state)
     gw_tls_context_destroy(context);
 }
 
+/* A pipe gives its bytes once: a second look at the file would wait for ever. */
+static void contexts_made_at_once_read_each_file_once(void **state)
+{
+    struct gw_tls_options options = server_options(LEAF_BOTH, GW_TLS_MODERN);
+    struct gw_tls_context *contexts[3] = {NULL};
+    char command[512], why[256] = "";
+    SSL_CTX *client = client_create(TLS1_2_VERSION, TLS1_3_VERSION);
+    struct gw_tls_leaf rsa, ec, first;
+
+    (void)state;
+    snprintf(command, sizeof command, "cd %s && mkfifo rsa.fifo && (cat rsa.key > rsa.fifo &)",
+             pki.dir);
+    assert_int_equal(system(command), 0); /* NOLINT(concurrency-mt-unsafe) */
+    options.rsa_key = pki_path("rsa.fifo");
+    assert_int_equal(gw_tls_contexts_create(&options, contexts, 3, why, sizeof why), 0);
+    gw_tls_context_leaves(contexts[0], &first, &ec);
+    for (size_t i = 0; i < 3; i++) {
+        static const uint16_t rsa_only[] = {SSL_SIGN_RSA_PSS_RSAE_SHA256};
+        struct gw_tls_facts facts;
+        struct pair p;
+
+        gw_tls_context_leaves(contexts[i], &rsa, &ec);
+        assert_string_equal(rsa.serial, first.serial);
+        pair_open(&p, contexts[i], client, 0);
+        if (i % 2 == 0)
+            assert_true(SSL_set_verify_algorithm_prefs(p.client, rsa_only, 1));
+        pair_pump(&p);
+        assert_true(gw_tls_is_established(p.server));
+        gw_tls_facts(p.server, &facts);
+        assert_int_equal(facts.ec_leaf, i % 2);
+        pair_close(&p);
+        gw_tls_context_destroy(contexts[i]);
+    }
+    SSL_CTX_free(client);
+}
+
+static void contexts_are_made_all_or_none(void **state)
+{
+    struct gw_tls_options options = server_options(LEAF_BOTH, GW_TLS_MODERN);
+    struct gw_tls_context *contexts[2];
+    char why[256] = "";
+
+    (void)state;
+    options.ec_key = pki_path("nowhere.key");
+    assert_int_equal(gw_tls_contexts_create(&options, contexts, 2, why, sizeof why), -ENOENT);
+    assert_null(contexts[0]);
+    assert_non_null(strstr(why, "nowhere.key"));
+}
+
+/* The facts of an EC leaf under a root of its own, made here. */
+static struct gw_tls_leaf other_leaf(EVP_PKEY *root_key, const char *root_name)
+{
+    static const char *const hosts[] = {"gateway.test"};
+    EVP_PKEY *key = gw_key_generate_ec();
+    X509 *root = gw_certificate_root(root_key, root_name, 10);
+    X509 *leaf = gw_certificate_leaf(key, hosts, 1, 5, root, root_key);
+    const struct gw_tls_options options = {.ec_chain = pki_path("other.pem"),
+                                           .ec_key = pki_path("other.key")};
+    struct gw_tls_context *context = NULL;
+    struct gw_tls_leaf rsa, ec;
+    char why[256] = "";
+    FILE *file = fopen(options.ec_chain, "we");
+
+    assert_true(file != NULL && PEM_write_X509(file, leaf));
+    assert_int_equal(fclose(file), 0);
+    file = fopen(options.ec_key, "we");
+    assert_true(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(gw_tls_context_create(&options, &context, why, sizeof why), 0);
+    gw_tls_context_leaves(context, &rsa, &ec);
+    gw_tls_context_destroy(context);
+    X509_free(root);
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+    return ec;
+}
+
+static void leaves_that_do_not_share_an_rsa_root_are_reported(void **state)
+{
+    struct gw_tls_context *context = server_create(LEAF_BOTH, GW_TLS_MODERN, 0);
+    EVP_PKEY *rsa_root = gw_key_generate_rsa();
+    EVP_PKEY *ec_root = gw_key_generate_ec();
+    struct gw_tls_leaf rsa, ec, other;
+    char why[512] = "";
+
+    (void)state;
+    gw_tls_context_leaves(context, &rsa, &ec);
+    assert_string_equal(rsa.root, "/CN=Test CA");
+    assert_true(rsa.root_is_rsa);
+    assert_true(gw_tls_leaves_fit(&rsa, &ec, why, sizeof why));
+
+    other = other_leaf(rsa_root, "Other CA");
+    assert_false(gw_tls_leaves_fit(&rsa, &other, why, sizeof why));
+    assert_non_null(strstr(why, "/CN=Other CA"));
+    /* The same name, and another key behind it. */
+    other = other_leaf(rsa_root, "Test CA");
+    assert_false(gw_tls_leaves_fit(&rsa, &other, why, sizeof why));
+
+    other = other_leaf(ec_root, "EC CA");
+    assert_false(other.root_is_rsa);
+    assert_false(gw_tls_leaves_fit(&(struct gw_tls_leaf){.present = true, .root = "/CN=EC CA"},
+                                   &other, why, sizeof why));
+    assert_non_null(strstr(why, "no RSA key"));
+    /* With one leaf there is nothing to compare. */
+    assert_true(
+        gw_tls_leaves_fit(&(struct gw_tls_leaf){.present = false}, &other, why, sizeof why));
+    EVP_PKEY_free(rsa_root);
+    EVP_PKEY_free(ec_root);
+    gw_tls_context_destroy(context);
+}
+
 static void destroying_nothing_is_fine(void **state)
 {
     (void)state;
@@ -200,6 +311,9 @@ int main(void)
         cmocka_unit_test(files_that_hold_no_certificate_are_refused),
         cmocka_unit_test(a_chain_longer_than_a_flight_is_refused),
         cmocka_unit_test(leaves_are_described_for_logs_and_alarms),
+        cmocka_unit_test(contexts_made_at_once_read_each_file_once),
+        cmocka_unit_test(contexts_are_made_all_or_none),
+        cmocka_unit_test(leaves_that_do_not_share_an_rsa_root_are_reported),
         cmocka_unit_test(destroying_nothing_is_fine),
     };
 
