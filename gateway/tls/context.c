@@ -61,8 +61,10 @@ static int on_bio_write(BIO *bio, const char *data, int size)
     BIO_clear_retry_flags(bio);
     if (size <= 0)
         return 0;
-    if ((size_t)size > io->out_capacity - io->out_bytes)
+    if ((size_t)size > io->out_capacity - io->out_bytes) {
+        context->out_was_full = true;
         return -1;
+    }
     memcpy(io->out + io->out_bytes, data, (size_t)size);
     io->out_bytes += (size_t)size;
     return size;
@@ -91,10 +93,10 @@ static enum ssl_select_cert_result_t on_hello(const SSL_CLIENT_HELLO *client_hel
 
     gw_assert(tls != NULL && tls->ssl == client_hello->ssl); /* I1 */
     gw_hello_read(client_hello, context->profile, &hello);
-    tls->hello_seen = true;
+    tls->hello.seen = true;
     tls->ec_leaf = context->ec.chain_count > 0 && (hello.takes_ec || context->rsa.chain_count == 0);
-    tls->rsa_missing = !hello.takes_ec && context->rsa.chain_count == 0;
-    tls->ec_missing = hello.takes_ec && context->ec.chain_count == 0;
+    tls->hello.rsa_missing = !hello.takes_ec && context->rsa.chain_count == 0;
+    tls->hello.ec_missing = hello.takes_ec && context->ec.chain_count == 0;
     tls->record_bytes_max = hello.record_bytes_max;
     if (!tls->ec_leaf && context->ec.chain_count > 0 && !use_leaf(tls->ssl, &context->rsa))
         return ssl_select_cert_error;
@@ -144,6 +146,8 @@ static bool configure(struct gw_tls_context *context)
     SSL_CTX_set_select_certificate_cb(ctx, on_hello);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     SSL_CTX_set_app_data(ctx, context);
+    if (context->lean)
+        gw_handover_watch(ctx);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set1_curves(ctx, groups, GW_ARRAY_COUNT(groups)) == 1 &&
@@ -203,12 +207,17 @@ static int create_one(const struct gw_tls_options *options, const struct gw_tls_
         return -ENOMEM;
     context->holder_count = 1;
     context->profile = options->profile;
+    context->lean = options->lean;
     context->session_tickets =
         (uint32_t)gw_min_u64(options->session_tickets, GW_SESSION_TICKETS_MAX);
     if (model == NULL)
         err = load_leaves(context, options, why, why_bytes);
     else if ((err = gw_leaf_copy(&model->rsa, &context->rsa)) == 0)
         err = gw_leaf_copy(&model->ec, &context->ec);
+    if (err == 0 && (err = gw_tls_pool_create(options->sessions_max != 0 ? options->sessions_max
+                                                                         : GW_SESSIONS_MAX_DEFAULT,
+                                              &context->pool)) != 0)
+        snprintf(why, why_bytes, "out of memory for %u sessions", options->sessions_max);
     if (err == 0) {
         context->ssl_ctx = SSL_CTX_new(TLS_method());
         if (context->ssl_ctx == NULL || !create_bio(context) || !configure(context)) {
@@ -270,6 +279,8 @@ void gw_tls_context_release(struct gw_tls_context *context)
     BIO_meth_free(context->bio_method);
     gw_leaf_fini(&context->rsa);
     gw_leaf_fini(&context->ec);
+    if (context->pool != NULL)
+        gw_tls_pool_release(context->pool);
     free(context);
 }
 

@@ -38,21 +38,21 @@ static const struct {
     {120, "the peer insists on a protocol we do not speak: alert no_application_protocol"},
 };
 
-static void set(struct gw_tls *tls, enum gw_tls_failure_kind kind, const char *text)
+void gw_tls_failure_put(struct gw_tls *tls, enum gw_tls_failure_kind kind, const char *text)
 {
     tls->failure_kind = (uint8_t)kind;
     tls->failure = text;
 }
 
-static void set_peer_alert(struct gw_tls *tls, int alert)
+void gw_tls_failure_put_alert(struct gw_tls *tls, uint8_t alert)
 {
     for (size_t i = 0; i < GW_ARRAY_COUNT(peer_alerts); i++) {
         if (peer_alerts[i].alert == alert) {
-            set(tls, GW_TLS_FAILURE_PEER_ALERT, peer_alerts[i].text);
+            gw_tls_failure_put(tls, GW_TLS_FAILURE_PEER_ALERT, peer_alerts[i].text);
             return;
         }
     }
-    set(tls, GW_TLS_FAILURE_PEER_ALERT, "the peer gave up with an alert of its own");
+    gw_tls_failure_put(tls, GW_TLS_FAILURE_PEER_ALERT, "the peer gave up with an alert of its own");
 }
 
 /* Before a ClientHello was seen the only question is what was talking to us. */
@@ -62,31 +62,34 @@ static void set_not_tls(struct gw_tls *tls, int reason)
 
     if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
         text = "plain HTTP on a TLS port";
-    else if (tls->first_byte == 0x1d || tls->first_byte == 0x02)
+    else if (tls->hello.first_byte == 0x1d || tls->hello.first_byte == 0x02)
         text = "a device speaks plain TCP to a TLS port";
-    set(tls, GW_TLS_FAILURE_NOT_TLS, text);
+    gw_tls_failure_put(tls, GW_TLS_FAILURE_NOT_TLS, text);
 }
 
 static void set_no_suite(struct gw_tls *tls)
 {
-    if (tls->rsa_missing)
-        set(tls, GW_TLS_FAILURE_NO_SUITE,
+    if (tls->hello.rsa_missing)
+        gw_tls_failure_put(
+            tls, GW_TLS_FAILURE_NO_SUITE,
             "the peer cannot use an EC certificate and no RSA certificate is configured");
-    else if (tls->ec_missing)
-        set(tls, GW_TLS_FAILURE_NO_SUITE,
+    else if (tls->hello.ec_missing)
+        gw_tls_failure_put(
+            tls, GW_TLS_FAILURE_NO_SUITE,
             "the peer cannot use an RSA certificate and no EC certificate is configured");
     else if (tls->context->profile == GW_TLS_MODERN)
-        set(tls, GW_TLS_FAILURE_NO_SUITE,
-            "the peer offers no suite of the modern profile; see tls.profile");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_NO_SUITE,
+                           "the peer offers no suite of the modern profile; see tls.profile");
     else
-        set(tls, GW_TLS_FAILURE_NO_SUITE, "the peer offers no suite of the compat profile");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_NO_SUITE,
+                           "the peer offers no suite of the compat profile");
 }
 
 /*
  * The first error of the TLS library: a record that fails its check, say, is first of all an error
  * of the cipher, which knows nothing of records. Where there is none, the first error of all.
  */
-static uint32_t take_error(void)
+uint32_t gw_tls_failure_take(void)
 {
     const uint32_t first = ERR_peek_error();
     uint32_t packed = ERR_get_error();
@@ -96,47 +99,49 @@ static uint32_t take_error(void)
     return packed == 0 ? first : packed;
 }
 
-void gw_tls_failure_set(struct gw_tls *tls)
+void gw_tls_failure_set(struct gw_tls *tls, uint32_t packed)
 {
-    const uint32_t packed = take_error();
     const int reason = ERR_GET_REASON(packed);
     const char *text;
 
     if (packed == 0) {
-        set(tls, GW_TLS_FAILURE_OTHER, "no room for what must be sent");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_OTHER, "no room for what must be sent");
         return;
     }
     if (ERR_GET_LIB(packed) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
-        set_peer_alert(tls, reason - SSL_AD_REASON_OFFSET);
+        gw_tls_failure_put_alert(tls, (uint8_t)(reason - SSL_AD_REASON_OFFSET));
         return;
     }
-    if (ERR_GET_LIB(packed) == ERR_LIB_SSL && !tls->hello_seen) {
+    if (ERR_GET_LIB(packed) == ERR_LIB_SSL && !tls->hello.seen) {
         set_not_tls(tls, reason);
         return;
     }
     switch (ERR_GET_LIB(packed) == ERR_LIB_SSL ? reason : 0) {
     case SSL_R_UNSUPPORTED_PROTOCOL:
-        set(tls, GW_TLS_FAILURE_VERSION, "the peer speaks TLS 1.1 or older");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_VERSION, "the peer speaks TLS 1.1 or older");
         return;
     case SSL_R_NO_SHARED_CIPHER:
         set_no_suite(tls);
         return;
     case SSL_R_NO_SHARED_GROUP:
-        set(tls, GW_TLS_FAILURE_NO_SUITE, "the peer offers neither X25519 nor P-256");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_NO_SUITE,
+                           "the peer offers neither X25519 nor P-256");
         return;
     case SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS:
-        set(tls, GW_TLS_FAILURE_NO_SUITE,
-            "the peer accepts no signature of the certificates configured");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_NO_SUITE,
+                           "the peer accepts no signature of the certificates configured");
         return;
     case SSL_R_NO_RENEGOTIATION:
-        set(tls, GW_TLS_FAILURE_OTHER, "the peer wants to renegotiate, which is never done");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_OTHER,
+                           "the peer wants to renegotiate, which is never done");
         return;
     case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
-        set(tls, GW_TLS_FAILURE_RECORD, "a record fails its check: altered, or keys do not agree");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_RECORD,
+                           "a record fails its check: altered, or keys do not agree");
         return;
     case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
     case SSL_R_DATA_LENGTH_TOO_LONG:
-        set(tls, GW_TLS_FAILURE_RECORD, "a record is longer than TLS allows");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_RECORD, "a record is longer than TLS allows");
         return;
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_INVALID_OUTER_RECORD_TYPE:
@@ -144,15 +149,17 @@ void gw_tls_failure_set(struct gw_tls *tls)
     case SSL_R_BAD_ALERT:
     case SSL_R_UNKNOWN_ALERT_TYPE:
     case SSL_R_DECRYPTION_FAILED:
-        set(tls, GW_TLS_FAILURE_RECORD, "a record has a header that does not belong there");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_RECORD,
+                           "a record has a header that does not belong there");
         return;
     case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
     case SSL_R_TOO_MANY_WARNING_ALERTS:
     case SSL_R_TOO_MANY_KEY_UPDATES:
-        set(tls, GW_TLS_FAILURE_RECORD, "a flood of records that carry nothing");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_RECORD, "a flood of records that carry nothing");
         return;
     default:
         text = ERR_reason_error_string(packed); /* static in the library */
-        set(tls, GW_TLS_FAILURE_OTHER, text != NULL ? text : "the TLS library gives no reason");
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_OTHER,
+                           text != NULL ? text : "the TLS library gives no reason");
     }
 }

@@ -1,5 +1,6 @@
 /*
- * One TLS session: ciphertext of the call's io in, plaintext out.
+ * One TLS session: ciphertext of the call's io in, plaintext out. Here is the part of its life in
+ * which it has an SSL object: the handshake, and everything after it where it cannot go lean.
  *
  * Every call into BoringSSL stands between call_begin and call_end, which lend the session's io to
  * the context's BIO. BoringSSL asks the BIO for exactly one record header, then exactly that
@@ -7,14 +8,12 @@
  * one partial record.
  *
  * Runs on the thread of its shard. Invariants:
- *   I1  SSL_read is never called before the session passed hand_over(): a session whose keys move
+ *   I1  SSL_read is never called before the session passed gw_handover(): a session whose keys move
  *       out of the SSL object there has lost nothing to it
  *   I2  GW_TLS_WANT means that io->in is used up
  *   I3  a failure has a text
  */
 #include "tls_internal.h"
-
-#include <stdlib.h>
 
 #include <openssl/err.h>
 
@@ -28,6 +27,7 @@ static void call_begin(struct gw_tls *tls, struct gw_tls_io *io)
     gw_assert(io->out_bytes <= io->out_capacity);
     context->io = io;
     context->session = tls;
+    context->out_was_full = false;
     ERR_clear_error(); /* the queue belongs to the thread, not to the session */
 }
 
@@ -37,21 +37,21 @@ static void call_end(struct gw_tls *tls)
     tls->context->session = NULL;
 }
 
+/* The alert is out, and the SSL object of no more use: the failure takes its place. */
 static enum gw_tls_result fail(struct gw_tls *tls)
 {
+    const uint32_t error = gw_tls_failure_take();
+
     tls->state = GW_TLS_STATE_FAILED;
-    gw_tls_failure_set(tls);
+    gw_handover_ssl_free(tls);
+    gw_tls_failure_set(tls, error);
     gw_assert(tls->failure != NULL); /* I3 */
     ERR_clear_error();
     return GW_TLS_FAILED;
 }
 
-/*
- * The handshake has ended and nothing was read yet: the facts are taken out of the SSL object. A
- * session that is to live without that object parts with it here, in the very call that ended the
- * handshake, for only now are the sequence numbers and the traffic secrets known for certain.
- */
-static void hand_over(struct gw_tls *tls)
+/* The handshake has ended and nothing was read yet: the facts are taken out of the SSL object. */
+static void finish_handshake(struct gw_tls *tls)
 {
     tls->version = (uint16_t)SSL_version(tls->ssl);
     tls->suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(tls->ssl));
@@ -71,8 +71,9 @@ static enum gw_tls_result go_on_with_handshake(struct gw_tls *tls, struct gw_tls
     const int done = SSL_do_handshake(tls->ssl);
 
     if (done == 1) {
-        hand_over(tls);
-        return GW_TLS_WANT;
+        finish_handshake(tls);
+        /* Half-sent tickets: BoringSSL would take no other write before the rest of them. */
+        return tls->context->out_was_full ? fail(tls) : GW_TLS_WANT;
     }
     if (SSL_get_error(tls->ssl, done) != SSL_ERROR_WANT_READ)
         return fail(tls);
@@ -107,18 +108,19 @@ static enum gw_tls_result read_record(struct gw_tls *tls, struct gw_tls_io *io, 
 
 struct gw_tls *gw_tls_open(struct gw_tls_context *context)
 {
-    struct gw_tls *tls = calloc(1, sizeof *tls);
+    const uint32_t slot = gw_slab_acquire(&context->pool->sessions);
+    struct gw_tls *tls;
 
-    if (tls == NULL)
+    if (slot == GW_NONE)
         return NULL;
+    tls = gw_slab_at(&context->pool->sessions, slot);
+    *tls = (struct gw_tls){.context = context, .record_bytes_max = GW_TLS_PLAINTEXT_BYTES_MAX};
     tls->ssl = SSL_new(context->ssl_ctx);
     if (tls->ssl == NULL) {
         ERR_clear_error();
-        free(tls);
+        gw_slab_release(&context->pool->sessions, slot);
         return NULL;
     }
-    tls->context = context;
-    tls->record_bytes_max = GW_TLS_PLAINTEXT_BYTES_MAX;
     gw_tls_context_hold(context);
     /* Read and write side take one reference each: SSL_set_bio takes one when both are the same. */
     BIO_up_ref(context->bio);
@@ -128,37 +130,77 @@ struct gw_tls *gw_tls_open(struct gw_tls_context *context)
     return tls;
 }
 
+static void release_session(struct gw_tls_pool *pool, struct gw_tls *tls)
+{
+    const size_t at = (size_t)((uint8_t *)tls - pool->sessions.slots);
+
+    gw_slab_release(&pool->sessions, (uint32_t)(at / sizeof *tls));
+}
+
 void gw_tls_close(struct gw_tls *tls)
 {
     if (tls == NULL)
         return;
-    SSL_free(tls->ssl); /* cleanses what it frees */
-    gw_tls_context_release(tls->context);
-    free(tls);
+    if (tls->lean) {
+        struct gw_tls_pool *pool = tls->pool;
+
+        if (tls->state != GW_TLS_STATE_FAILED)
+            gw_record_release(tls);
+        release_session(pool, tls);
+        gw_tls_pool_release(pool);
+    } else {
+        struct gw_tls_context *context = tls->context;
+
+        if (tls->state != GW_TLS_STATE_FAILED)
+            gw_handover_ssl_free(tls);
+        release_session(context->pool, tls);
+        gw_tls_context_release(context);
+    }
+}
+
+/* With an SSL object: the handshake, and records of what did not go lean at its end. */
+static enum gw_tls_result read_ssl(struct gw_tls *tls, struct gw_tls_io *io, uint8_t *out,
+                                   size_t out_capacity, size_t *out_bytes)
+{
+    enum gw_tls_result result = GW_TLS_WANT;
+
+    call_begin(tls, io);
+    if (tls->state == GW_TLS_STATE_HANDSHAKE)
+        result = go_on_with_handshake(tls, io);
+    else
+        result = read_record(tls, io, out, out_capacity, out_bytes);
+    call_end(tls);
+    return result;
+}
+
+static bool is_alive(const struct gw_tls *tls)
+{
+    return tls->state != GW_TLS_STATE_CLOSED && tls->state != GW_TLS_STATE_FAILED;
 }
 
 enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t *out,
                                size_t out_capacity, size_t *out_bytes)
 {
-    enum gw_tls_result result = GW_TLS_WANT;
+    enum gw_tls_result result = tls->state == GW_TLS_STATE_CLOSED ? GW_TLS_CLOSED : GW_TLS_FAILED;
 
     *out_bytes = 0;
     gw_assert(out_capacity >= GW_TLS_PLAINTEXT_BYTES_MAX);
-    if (!tls->first_byte_seen && io->in.size > 0) {
-        tls->first_byte = io->in.data[0];
-        tls->first_byte_seen = true;
+    gw_assert(io->out_bytes <= io->out_capacity);
+    if (!tls->lean && !tls->hello.first_byte_seen && io->in.size > 0) {
+        tls->hello.first_byte = io->in.data[0];
+        tls->hello.first_byte_seen = true;
     }
-    call_begin(tls, io);
-    if (tls->state == GW_TLS_STATE_HANDSHAKE)
-        result = go_on_with_handshake(tls, io);
-    if (tls->state == GW_TLS_STATE_OPEN || tls->state == GW_TLS_STATE_SHUT)
-        result = read_record(tls, io, out, out_capacity, out_bytes);
-    else if (tls->state == GW_TLS_STATE_CLOSED)
-        result = GW_TLS_CLOSED;
-    else if (tls->state == GW_TLS_STATE_FAILED)
-        result = GW_TLS_FAILED;
-    call_end(tls);
-    if (result == GW_TLS_CLOSED || result == GW_TLS_FAILED)
+    if (tls->state == GW_TLS_STATE_HANDSHAKE) {
+        result = read_ssl(tls, io, out, out_capacity, out_bytes);
+        if (tls->state == GW_TLS_STATE_OPEN)
+            gw_handover(tls); /* I1; after call_end, for it may be the context's last holder */
+        if (tls->state == GW_TLS_STATE_HANDSHAKE)
+            return result;
+    }
+    if (is_alive(tls))
+        result = tls->lean ? gw_record_read(tls, io, out, out_capacity, out_bytes)
+                           : read_ssl(tls, io, out, out_capacity, out_bytes);
+    if (!is_alive(tls))
         io->in = gw_bytes_of(NULL, 0); /* RFC 8446 6.1: what follows an end is ignored */
     return result;
 }
@@ -183,6 +225,8 @@ bool gw_tls_seal(struct gw_tls *tls, struct gw_tls_io *io, struct gw_bytes plain
         return false;
     if (plaintext.size == 0)
         return true;
+    if (tls->lean)
+        return gw_record_seal(tls, io, plaintext);
     /* Asked before the first record is made: a record that is not sent would be missed for ever. */
     if (sealed_bytes_max(tls, plaintext.size) > io->out_capacity - io->out_bytes)
         return false;
@@ -198,6 +242,10 @@ void gw_tls_shutdown(struct gw_tls *tls, struct gw_tls_io *io)
 {
     if (tls->state != GW_TLS_STATE_OPEN)
         return;
+    if (tls->lean) {
+        gw_record_shutdown(tls, io);
+        return;
+    }
     call_begin(tls, io);
     (void)SSL_shutdown(tls->ssl);
     ERR_clear_error();
@@ -221,6 +269,7 @@ void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out)
         .group = group == NULL ? "" : group,
         .resumed = tls->resumed,
         .ec_leaf = tls->ec_leaf,
+        .lean = tls->lean,
         .record_bytes_max = tls->record_bytes_max,
     };
     if (tls->version == TLS1_3_VERSION)
@@ -231,7 +280,7 @@ void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out)
 
 const char *gw_tls_failure(const struct gw_tls *tls)
 {
-    return tls->failure == NULL ? "" : tls->failure;
+    return tls->state == GW_TLS_STATE_FAILED ? tls->failure : "";
 }
 
 enum gw_tls_failure_kind gw_tls_failure_kind(const struct gw_tls *tls)

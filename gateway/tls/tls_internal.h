@@ -10,12 +10,16 @@
 
 #include <gw/tls/tls.h>
 
+#include "keys_internal.h"
+#include "pool_internal.h"
+
 enum {
     GW_CHAIN_CERTIFICATES_MAX = 8,
     /* The server's first flight is the chain and less than 4 KiB beside it. In records of 512 bytes
        (22 bytes of overhead each) this and the tickets still fit GW_TLS_OUT_BYTES_MAX. */
     GW_CHAIN_BYTES_MAX = 16384,
     GW_SESSION_TICKETS_MAX = 4,
+    GW_SESSIONS_MAX_DEFAULT = 65536,
 };
 
 /* A certificate chain and the key of its leaf, checked against each other. */
@@ -56,8 +60,11 @@ struct gw_tls_context {
     struct gw_tls *session; /* whose call it is, else NULL                                 */
     struct gw_leaf rsa;
     struct gw_leaf ec;
+    struct gw_tls_pool *pool;
     enum gw_tls_profile profile;
     uint32_t session_tickets;
+    bool lean;
+    bool out_was_full; /* in the call under way BoringSSL had more to send than fitted     */
     size_t holder_count;
 };
 
@@ -74,7 +81,10 @@ void gw_tls_context_release(struct gw_tls_context *context); /* the last one fre
  *   OPEN       both ways
  *   SHUT       we said goodbye: nothing can be sealed, the peer may still send
  *   CLOSED     both said goodbye; input is thrown away
- *   FAILED     a failure is set; input is thrown away
+ *   FAILED     a failure is set, nothing else is left; input is thrown away
+ *
+ * A lean session has no SSL object. It becomes lean on entering OPEN or never, and holds keys while
+ * it is OPEN or SHUT, and a partial record only between calls.
  */
 enum gw_tls_state {
     GW_TLS_STATE_HANDSHAKE,
@@ -84,29 +94,97 @@ enum gw_tls_state {
     GW_TLS_STATE_FAILED,
 };
 
-/* The facts stand here and not in the SSL object, which is not meant to outlive the handshake. */
+/* What a ClientHello left behind, for the words of a failure. */
+struct gw_tls_hello_facts {
+    uint8_t first_byte; /* of the stream: tells a plain device from garbage         */
+    bool first_byte_seen : 1;
+    bool seen : 1;        /* the first message was a ClientHello                      */
+    bool rsa_missing : 1; /* the hello asks for an RSA leaf, and none is configured   */
+    bool ec_missing : 1;  /* the hello would take an EC leaf, and none is configured  */
+};
+
+/* How the peer of a lean session behaves; see record.c for the limits. */
+struct gw_tls_conduct {
+    uint32_t empty_count : 6;    /* records without content, in a row                     */
+    uint32_t update_count : 6;   /* KeyUpdates without data between them                  */
+    uint32_t warning_count : 3;  /* warnings without data between them                    */
+    uint32_t update_bytes : 3;   /* of a KeyUpdate that is spread over records            */
+    uint32_t answer_due : 1;     /* our own KeyUpdate, which the peer has asked for       */
+    uint32_t minute : 6;         /* of the clock, its low bits                            */
+    uint32_t minute_updates : 7; /* KeyUpdates in it                                      */
+};
+
+/* There are as many as devices. The facts stand here because the SSL object goes. */
 struct gw_tls {
-    struct gw_tls_context *context;
-    SSL *ssl;
-    const char *failure;       /* static text, or NULL                                     */
+    union {
+        struct gw_tls_context *context; /* held; with an SSL object                         */
+        struct gw_tls_pool *pool;       /* held; lean                                       */
+    };
+    union {
+        SSL *ssl;
+        struct {
+            uint32_t keys;    /* slot in the pool, or GW_NONE                               */
+            uint32_t partial; /* the first bytes of a record, or GW_NONE                    */
+        };
+        const char *failure; /* static text; FAILED, whether lean or not                   */
+    };
     uint16_t version;          /* as on the wire; 0 until established                      */
     uint16_t suite;            /* as on the wire                                           */
     uint16_t group;            /* as on the wire; 0 for RSA key exchange                   */
     uint16_t record_bytes_max; /* plaintext of one record we send                          */
     uint8_t state;             /* enum gw_tls_state                                        */
     uint8_t failure_kind;      /* enum gw_tls_failure_kind                                 */
-    uint8_t first_byte;        /* of the stream: tells a plain device from garbage         */
-    bool first_byte_seen;
-    bool hello_seen;  /* the first message was a ClientHello                              */
-    bool established; /* the handshake ended well, whatever came later                    */
-    bool rsa_missing; /* the hello asks for an RSA leaf, and none is configured             */
-    bool ec_missing;  /* the hello would take an EC leaf, and none is configured            */
-    bool ec_leaf;
-    bool resumed;
+    uint8_t shape;             /* row of the shape of the keys; lean                       */
+    bool established : 1;      /* the handshake ended well, whatever came later            */
+    bool lean : 1;
+    bool ec_leaf : 1;
+    bool resumed : 1;
+    union {
+        struct gw_tls_hello_facts hello; /* with an SSL object                             */
+        struct gw_tls_conduct conduct;   /* lean                                           */
+    };
 };
-static_assert(sizeof(struct gw_tls) <= 64, "a session is its SSL object and little more");
+static_assert(sizeof(struct gw_tls) == 32, "two sessions to a cache line");
 
-/* Names what the error queue holds after a failed call, in tls->failure and tls->failure_kind. */
-void gw_tls_failure_set(struct gw_tls *tls);
+/* RFC 8446 6 */
+enum gw_tls_alert {
+    GW_ALERT_CLOSE_NOTIFY = 0,
+    GW_ALERT_UNEXPECTED_MESSAGE = 10,
+    GW_ALERT_BAD_RECORD_MAC = 20,
+    GW_ALERT_RECORD_OVERFLOW = 22,
+    GW_ALERT_ILLEGAL_PARAMETER = 47,
+    GW_ALERT_DECODE_ERROR = 50,
+    GW_ALERT_PROTOCOL_VERSION = 70,
+    GW_ALERT_INTERNAL_ERROR = 80,
+    GW_ALERT_USER_CANCELED = 90,
+    GW_ALERT_NO_RENEGOTIATION = 100,
+};
+
+/* handover.c: the secrets of TLS 1.3, as the handshake reveals them, and the end of the SSL object.
+ */
+void gw_handover_watch(SSL_CTX *ctx);
+/*
+ * Moves the keys of a session that has just become OPEN out of its SSL object, of which nothing was
+ * read, and frees that. The session stays as it was where that cannot be done.
+ */
+void gw_handover(struct gw_tls *tls);
+void gw_handover_ssl_free(struct gw_tls *tls); /* the SSL object, and secrets that wait beside it */
+
+/* record.c: the same faces as in gw/tls/tls.h, for lean sessions that are OPEN or SHUT. */
+GW_MUST_USE enum gw_tls_result gw_record_read(struct gw_tls *tls, struct gw_tls_io *io,
+                                              uint8_t *out, size_t out_capacity, size_t *out_bytes);
+GW_MUST_USE bool gw_record_seal(struct gw_tls *tls, struct gw_tls_io *io,
+                                struct gw_bytes plaintext);
+void gw_record_shutdown(struct gw_tls *tls, struct gw_tls_io *io);
+/* Keys and partial record go back to the pool; twice is fine. */
+void gw_record_release(struct gw_tls *tls);
+
+/* Sets tls->failure and its kind; what stood in its place must be gone. */
+void gw_tls_failure_put(struct gw_tls *tls, enum gw_tls_failure_kind kind, const char *text);
+void gw_tls_failure_put_alert(struct gw_tls *tls, uint8_t alert); /* one the peer sent */
+/* What the error queue holds after a failed call, packed; 0: nothing. */
+uint32_t gw_tls_failure_take(void);
+/* Names it, in tls->failure and tls->failure_kind. */
+void gw_tls_failure_set(struct gw_tls *tls, uint32_t packed);
 
 #endif

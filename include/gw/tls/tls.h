@@ -3,8 +3,9 @@
  *
  * One gw_tls_context per shard (nothing in it is shared between threads). A session (gw_tls) is fed
  * what the socket gave and asked for plaintext until it wants more; what it has to send is left in
- * the io's output, which the caller takes after each call. The room's face says nothing of how a
- * session is kept: an SSL object during the handshake, something smaller afterwards.
+ * the io's output, which the caller takes after each call. A session is an SSL object during
+ * the handshake and afterwards, where the suite allows and `lean` is set, little more than its
+ * keys.
  *
  *     io.in = bytes from the socket
  *     while ((r = gw_tls_read(tls, &io, room, sizeof room, &n)) == GW_TLS_DATA) use(room, n);
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include <gw/base/bytes.h>
+#include <gw/base/clock.h>
 #include <gw/base/defs.h>
 
 struct gw_tls_context; /* certificates and policy; one per shard          */
@@ -45,6 +47,8 @@ struct gw_tls_options {
     const char *rsa_chain, *rsa_key;
     const char *ec_chain, *ec_key;
     uint32_t session_tickets; /* TLS 1.3 tickets after a handshake, 4 at most; 0: no resumption */
+    uint32_t sessions_max;    /* at once; 0 stands for 65,536. Address space is taken for all.   */
+    bool lean;                /* sessions part with their SSL object after the handshake         */
 };
 
 /*
@@ -92,6 +96,8 @@ struct gw_tls_io {
     uint8_t *out;       /* the caller's room, GW_TLS_OUT_BYTES_MAX                          */
     size_t out_capacity;
     size_t out_bytes; /* filled part of it: to be sent, in order, before anything later   */
+    /* Of the call. Where it is 0, what is counted per minute is not limited.             */
+    struct gw_instant now;
 };
 
 enum gw_tls_result {
@@ -101,7 +107,7 @@ enum gw_tls_result {
     GW_TLS_FAILED, /* fatal; the alert, if one is due, is in the output; io->in is dropped   */
 };
 
-/* NULL when out of memory. Released by gw_tls_close. */
+/* NULL when out of memory or beyond sessions_max. Released by gw_tls_close. */
 GW_MUST_USE struct gw_tls *gw_tls_open(struct gw_tls_context *context);
 void gw_tls_close(struct gw_tls *tls); /* NULL is fine; keys are cleansed */
 
@@ -132,6 +138,7 @@ struct gw_tls_facts {
     const char *group;   /* "X25519", or "" for RSA key exchange                             */
     bool resumed;
     bool ec_leaf;
+    bool lean;                 /* lives without an SSL object: some 160 bytes, not 2,500     */
     uint16_t record_bytes_max; /* what max_fragment_length asked for, else 16384             */
 };
 void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out);

@@ -298,7 +298,7 @@ static void destroying_nothing_is_fine(void **state)
     gw_tls_close(NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_file_is_named),
@@ -317,5 +317,6 @@ int main(void)
         cmocka_unit_test(destroying_nothing_is_fine),
     };
 
+    server_choose(argc, argv);
     return cmocka_run_group_tests(tests, pki_create, pki_remove);
 }

@@ -157,11 +157,12 @@ static void records_keep_to_what_the_peer_asked_for(void **state)
     gw_tls_context_destroy(context);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_keep_to_what_the_peer_asked_for),
     };
 
+    server_choose(argc, argv);
     return cmocka_run_group_tests(tests, pki_create, pki_remove);
 }

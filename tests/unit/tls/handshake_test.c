@@ -68,6 +68,7 @@ static void a_handshake_is_the_same_at_every_cut(void **state)
             assert_int_equal(facts_of(&p).ec_leaf, (cases[i].leaves & LEAF_EC) != 0);
             assert_int_equal(facts_of(&p).record_bytes_max, GW_TLS_PLAINTEXT_BYTES_MAX);
             assert_false(facts_of(&p).resumed);
+            assert_int_equal(facts_of(&p).lean, server_is_lean);
             assert_echo(&p);
             pair_close(&p);
         }
@@ -110,6 +111,9 @@ static void try_suite(const struct suite *suite, struct gw_tls_context *server, 
         assert_int_equal(facts_of(&p).ec_leaf, suite->ec);
         assert_string_equal(facts_of(&p).group,
                             strncmp(suite->openssl, "ECDHE", 5) == 0 ? "X25519" : "");
+        /* CBC needs the SSL object. */
+        assert_int_equal(facts_of(&p).lean,
+                         server_is_lean && strstr(suite->standard, "CBC") == NULL);
         assert_echo(&p);
     } else {
         assert_int_equal(p.result, GW_TLS_FAILED);
@@ -409,6 +413,7 @@ static void tickets_resume_where_they_are_configured(void **state)
                 assert_true(SSL_set_session(p.client, kept_session));
             pair_pump(&p);
             assert_int_equal(facts_of(&p).resumed, tickets > 0);
+            assert_int_equal(facts_of(&p).lean, server_is_lean);
             assert_echo(&p);
             pair_close(&p);
             SSL_SESSION_free(kept_session);
@@ -519,7 +524,7 @@ static void a_hello_may_be_cut_or_altered_anywhere(void **state)
     gw_tls_context_destroy(server);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handshake_is_the_same_at_every_cut),
@@ -537,5 +542,6 @@ int main(void)
         cmocka_unit_test(a_hello_may_be_cut_or_altered_anywhere),
     };
 
+    server_choose(argc, argv);
     return cmocka_run_group_tests(tests, pki_create, pki_remove);
 }

@@ -102,7 +102,9 @@ static void ends_destroy(struct ends *e)
 
 static const uint16_t versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
-/* 2,480 bytes were measured: 168 of SSL, 592 of its state, 456 of session, two times 632 of keys.
+/*
+ * 2,480 bytes were measured with an SSL object: 168 of SSL, 592 of its state, 456 of session, two
+ * times 632 of keys. A lean session has nothing of BoringSSL's.
  */
 static void an_idle_session_holds_no_buffers(void **state)
 {
@@ -118,8 +120,13 @@ static void an_idle_session_holds_no_buffers(void **state)
         pair_client_write(&p, "0123456789", 10);
         pair_pump(&p);
         assert_int_equal(p.server_got.size, 10);
-        assert_in_range(watched_bytes, 1000, SESSION_BYTES_MAX);
-        assert_in_range(watched_blocks, 1, SESSION_BLOCKS_MAX);
+        if (server_is_lean) {
+            assert_int_equal(watched_bytes, 0);
+            assert_int_equal(watched_blocks, 0);
+        } else {
+            assert_in_range(watched_bytes, 1000, SESSION_BYTES_MAX);
+            assert_in_range(watched_blocks, 1, SESSION_BLOCKS_MAX);
+        }
         pair_close(&p);
         assert_int_equal(watched_bytes, 0);
         assert_int_equal(watched_blocks, 0);
@@ -182,7 +189,7 @@ static void running_out_of_memory_ends_only_that_session(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_idle_session_holds_no_buffers),
@@ -190,5 +197,6 @@ int main(void)
         cmocka_unit_test(running_out_of_memory_ends_only_that_session),
     };
 
+    server_choose(argc, argv);
     return cmocka_run_group_tests(tests, pki_create, pki_remove);
 }

@@ -93,9 +93,17 @@ int pki_remove(void **state)
     return system(command); /* NOLINT(concurrency-mt-unsafe): a test with one thread */
 }
 
+bool server_is_lean = true;
+
+void server_choose(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "kept") == 0)
+        server_is_lean = false;
+}
+
 struct gw_tls_options server_options(unsigned leaves, enum gw_tls_profile profile)
 {
-    struct gw_tls_options options = {.profile = profile};
+    struct gw_tls_options options = {.profile = profile, .lean = server_is_lean};
 
     if ((leaves & LEAF_RSA) != 0) {
         options.rsa_chain = pki.rsa_chain;
@@ -213,7 +221,8 @@ static void server_give(struct pair *p, const uint8_t *data, size_t size)
 {
     static uint8_t room[GW_TLS_PLAINTEXT_BYTES_MAX];
     static uint8_t out[GW_TLS_OUT_BYTES_MAX];
-    struct gw_tls_io io = {.in = gw_bytes_of(data, size), .out = out, .out_capacity = sizeof out};
+    struct gw_tls_io io = {
+        .in = gw_bytes_of(data, size), .out = out, .out_capacity = sizeof out, .now = p->now};
     size_t n = 0;
 
     do {

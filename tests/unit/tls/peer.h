@@ -11,6 +11,7 @@
 
 #include <openssl/ssl.h>
 
+#include <gw/base/clock.h>
 #include <gw/tls/tls.h>
 
 /* A directory with ca, rsa and ec as PEM files, made once per program and removed at its end. */
@@ -28,6 +29,12 @@ const char *pki_path(const char *name);
 void pki_write(const char *name, const char *text);
 
 enum { LEAF_RSA = 1, LEAF_EC = 2, LEAF_BOTH = LEAF_RSA | LEAF_EC };
+/*
+ * Sessions of server_create part with their SSL objects, unless the program was called with the
+ * argument "kept": every test holds both ways.
+ */
+extern bool server_is_lean;
+void server_choose(int argc, char **argv);
 struct gw_tls_options server_options(unsigned leaves, enum gw_tls_profile profile);
 struct gw_tls_context *server_create(unsigned leaves, enum gw_tls_profile profile,
                                      uint32_t session_tickets);
@@ -51,6 +58,7 @@ struct pair {
     enum gw_tls_result result; /* of our side's last call                                    */
     int client_error;          /* SSL_ERROR_ of the client's last call, 0 when it went well  */
     uint32_t client_reason;    /* packed, of the client's first real failure                 */
+    struct gw_instant now;     /* what our side is told; 0: nothing                          */
 };
 
 void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut);

@@ -456,7 +456,7 @@ static void sessions_take_turns_on_one_context(void **state)
     ends_destroy(&e);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_of_any_size_arrives_both_ways_at_every_cut),
@@ -476,5 +476,6 @@ int main(void)
         cmocka_unit_test(sessions_take_turns_on_one_context),
     };
 
+    server_choose(argc, argv);
     return cmocka_run_group_tests(tests, pki_create, pki_remove);
 }
