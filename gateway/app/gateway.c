@@ -49,6 +49,8 @@ int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **o
         .ec_chain = config->tls_ec_chain,
         .ec_key = config->tls_ec_key,
         .session_tickets = config->tls_tickets,
+        .sessions_max = config->sessions_per_shard,
+        .lean = config->tls_lean,
     };
 
     return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
