@@ -167,7 +167,8 @@ int main(int argc, char **argv)
                                                        .rsa_key = paths[1],
                                                        .ec_chain = paths[2],
                                                        .ec_key = paths[3],
-                                                       .session_tickets = 1},
+                                                       .session_tickets = 1,
+                                                       .lean = true},
                               &context, why, sizeof why) != 0) {
         (void)fprintf(stderr, "%s\n", why);
         return 1;
