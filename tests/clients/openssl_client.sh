@@ -40,6 +40,51 @@ done
 login "group P-256" -groups P-256
 login "max_fragment_length 512" -maxfraglen 512
 
+# s_client takes a line that begins with K, k or R for a command: new keys for both sides, new keys
+# for its own, a new handshake. A PING (6) after each change must be answered.
+commands() {
+    printf '\035\000\001\000\040%s' "$token"
+    sleep 0.3
+    for id in 2 3 4 5; do
+        case $id in
+        3) printf 'k\n' ;;
+        *) printf 'K\n' ;;
+        esac
+        sleep 0.2
+        printf "\\006\\000\\00$id\\000\\000"
+        sleep 0.2
+    done
+}
+updates() {
+    commands | timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_3 \
+        -ciphersuites "$1" >"$dir/answer" 2>"$dir/errors" || :
+    answer=$(od -An -v -tx1 "$dir/answer" | tr -d '\n')
+    for id in 2 3 4 5; do
+        case $answer in
+        *" 00 00 0$id 00 c8"*) ;;
+        *)
+            echo "FAILED: $1: no answer to PING $id after a KeyUpdate"
+            sed 's/^/    /' "$dir/errors"
+            bad=1
+            return
+            ;;
+        esac
+    done
+    echo "ok: KeyUpdates both ways, $1"
+}
+for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
+    updates $suite
+done
+{ sleep 0.3; printf 'R\n'; sleep 0.5; } |
+    timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_2 >"$dir/answer" 2>&1 || :
+if grep -q 'no renegotiation' "$dir/answer"; then
+    echo "ok: renegotiation refused"
+else
+    echo "FAILED: renegotiation was not refused by no_renegotiation"
+    sed 's/^/    /' "$dir/answer"
+    bad=1
+fi
+
 # A refusal must be ours: an alert, not a client that never asked.
 for version in -tls1 -tls1_1; do
     timeout 20 openssl s_client -connect "$host:$port" $version -cipher 'ALL:@SECLEVEL=0' \
