@@ -148,6 +148,8 @@ static void on_established(struct gw_shard *sh, struct gw_session *s)
     COUNT(sh, handshakes_done);
     if (facts.resumed)
         COUNT(sh, handshakes_resumed);
+    if (!facts.lean)
+        COUNT(sh, tls_kept);
     gw_session_move(s, GW_SESSION_LOGIN);
     cold->deadline_ns = now_of(sh).ns + sh->options.login_s_max * GW_NS_PER_S;
     arm_by(sh, s, cold->deadline_ns);
@@ -163,7 +165,8 @@ static void say_goodbye(struct gw_shard *sh, struct gw_session *s)
 
 static void feed_tls(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
-    struct gw_tls_io io = {.in = in, .out = sh->cipher, .out_capacity = sizeof sh->cipher};
+    struct gw_tls_io io = {
+        .in = in, .out = sh->cipher, .out_capacity = sizeof sh->cipher, .now = now_of(sh)};
 
     while (s->state != GW_SESSION_CLOSING) {
         size_t bytes = 0;
