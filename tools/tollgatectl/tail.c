@@ -11,7 +11,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,17 +55,22 @@ static const char *journal_path(const char *option)
 }
 
 /*
- * Cursors are files that the gateway reads: it keeps what a cursor has yet to read, and keeps
- * everything for one that it may not open. So root writes them as the journal's owner.
+ * Moves a cursor. It is a file that the gateway reads: it keeps what a cursor has yet to read, and
+ * keeps everything for one that it may not open. So root's become the journal's owner's. A cursor
+ * that the gateway meets in between holds the log for that moment, and no longer.
  */
-static void act_as_owner(const char *journal)
+static int commit_cursor(const char *journal, const char *name, struct gw_journal_position position)
 {
+    int err = gw_cursor_commit(NULL, journal, name, position);
+    char path[4096];
     struct stat there;
 
-    if (geteuid() == 0 && stat(journal, &there) == 0 &&
-        (setgroups(0, NULL) != 0 || setegid(there.st_gid) != 0 || seteuid(there.st_uid) != 0))
-        ctl_note("cannot act as the owner of %s (%s): see that the gateway can read its cursors",
-                 journal, strerror(errno));
+    if (err != 0 || geteuid() != 0)
+        return err;
+    (void)snprintf(path, sizeof path, "%s/cursors/%s", journal, name);
+    if (stat(journal, &there) != 0 || lchown(path, there.st_uid, there.st_gid) != 0)
+        err = -errno;
+    return err;
 }
 
 /* "V1", "d13", "A0". */
@@ -128,7 +132,7 @@ static int commit(struct tail *tail)
         return ctl_fail(CTL_FAILED, "standard output could not be written");
     if (!tail->commit || !gw_journal_position_is_before(tail->committed, tail->done))
         return CTL_OK;
-    err = gw_cursor_commit(NULL, tail->journal, tail->cursor, tail->done);
+    err = commit_cursor(tail->journal, tail->cursor, tail->done);
     if (err != 0)
         return ctl_fail(ctl_exit_of(err), "cannot commit cursor %s: %s", tail->cursor,
                         strerror(-err));
@@ -252,8 +256,6 @@ int ctl_tail(int argc, char **argv)
         (max != NULL && !ctl_number(max, "--max", 1, UINT64_MAX, &tail.max)))
         return CTL_USAGE;
     tail.journal = journal_path(journal);
-    if (tail.commit)
-        act_as_owner(tail.journal);
     return open_and_run(&tail, from);
 }
 
@@ -309,8 +311,7 @@ int ctl_cursor_commit(int argc, char **argv)
         return code;
     if (!parse_position(argv[2], &position))
         return CTL_USAGE;
-    act_as_owner(journal);
-    return cursor_result(gw_cursor_commit(NULL, journal, argv[1], position), "commit", argv[1]);
+    return cursor_result(commit_cursor(journal, argv[1], position), "commit", argv[1]);
 }
 
 int ctl_cursor_delete(int argc, char **argv)
