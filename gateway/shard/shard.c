@@ -404,7 +404,7 @@ void gw_shard_end(struct gw_shard *sh)
         gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
                GW_TEXT("error", strerror(-err)));
     each_open_session(sh, abandon);
-    gw_lane_flush(sh->lane, true, gw_ring_wall_us(sh->ring), now_of(sh));
+    gw_lane_seal(sh->lane);
     gw_index_reader_close(sh->reader);
     sh->reader = NULL;
 }

@@ -109,6 +109,7 @@ static void seal(struct gw_lane *lane)
     gw_assert(lane->open_count > 0); /* I1 */
     sealed.bytes = (uint32_t)gw_batch_seal(open_buffer(lane), &batch, lane->seed);
     lane->open = GW_NONE;
+    lane->wanted = false;
     lane->batches++;
     lane->bytes += sealed.bytes;
     pushed = gw_spsc_push(&lane->sealed, &sealed);
@@ -134,13 +135,34 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
     return lane->sequence;
 }
 
+static bool is_due(const struct gw_lane *lane, struct gw_instant now)
+{
+    return lane->wanted || gw_ns_between(lane->opened, now) >= GW_LANE_SEAL_AFTER_US * GW_NS_PER_US;
+}
+
+/*
+ * More than half of the buffers are on their way, so the disk is slow, and a batch sealed now would
+ * only wait behind the others. Sealed when it is full, it takes 64 KiB of updates instead of a few
+ * and the lane has room for seconds of a stall instead of milliseconds.
+ */
+static bool buffers_are_scarce(const struct gw_lane *lane)
+{
+    return gw_spsc_count(&lane->home) < lane->buffer_count / 2;
+}
+
 void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now)
 {
     (void)wall_us;
     if (lane->open == GW_NONE)
         return;
-    if (urgent || gw_uplink_is_idle(lane->uplink) ||
-        gw_ns_between(lane->opened, now) >= GW_LANE_SEAL_AFTER_US * GW_NS_PER_US)
+    lane->wanted = lane->wanted || urgent;
+    if (gw_uplink_is_idle(lane->uplink) || (is_due(lane, now) && !buffers_are_scarce(lane)))
+        seal(lane);
+}
+
+void gw_lane_seal(struct gw_lane *lane)
+{
+    if (lane->open != GW_NONE)
         seal(lane);
 }
 
@@ -151,7 +173,11 @@ uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now)
 
     if (lane->open == GW_NONE)
         return UINT64_MAX;
-    return age >= after || gw_uplink_is_idle(lane->uplink) ? 0 : after - age;
+    if (gw_uplink_is_idle(lane->uplink))
+        return 0;
+    if (is_due(lane, now))
+        return buffers_are_scarce(lane) ? after : 0;
+    return after - age;
 }
 
 uint64_t gw_lane_durable(const struct gw_lane *lane)

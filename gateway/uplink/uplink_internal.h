@@ -52,6 +52,7 @@ struct gw_lane {
     uint64_t sequence;   /* of the open batch, or of the last one when none is open   */
     uint64_t first_us, last_us;
     struct gw_instant opened;
+    bool wanted; /* somebody waits for the open batch */
     uint64_t batches, records, bytes;
 
     struct gw_spsc sealed; /* struct gw_sealed, shard to uplink     */

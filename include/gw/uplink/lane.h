@@ -42,9 +42,14 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
 
 /*
  * Once per loop turn: seals the open batch when it is due (the uplink is idle, someone waits for it
- * (`urgent`), or it is older than GW_LANE_SEAL_AFTER_US) and pokes the uplink.
+ * (`urgent`), or it is older than GW_LANE_SEAL_AFTER_US) and pokes the uplink. While the disk is
+ * slow, that is with more than half of the buffers on their way, only a full batch is sealed, so
+ * that the rest holds as much as it can.
  */
 void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now);
+
+/* Seals the open batch, whatever speaks against it: before the shard stops for good. */
+void gw_lane_seal(struct gw_lane *lane);
 
 /* When gw_lane_flush must be called again at the latest: ns from `now`, UINT64_MAX for never. */
 uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now);
