@@ -39,8 +39,8 @@ bool gateway_has_tls(const struct gw_config *config)
     return false;
 }
 
-int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, uint32_t count,
-                       char *why)
+int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ticket_keys,
+                       struct gw_tls_context **out, uint32_t count, char *why)
 {
     struct gw_tls_options options = {
         .profile = config->tls_profile,
@@ -51,6 +51,7 @@ int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **o
         .session_tickets = config->tls_tickets,
         .sessions_max = config->sessions_per_shard,
         .lean = config->tls_lean,
+        .ticket_keys = ticket_keys,
     };
 
     return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
@@ -85,7 +86,7 @@ static void reload_certificates(struct gateway *g)
         return;
     }
     (void)gw_notify_reloading();
-    if (gateway_tls_create(g->config, contexts, g->plan.shards, why) != EXIT_OK) {
+    if (gateway_tls_create(g->config, g->ticket_keys, contexts, g->plan.shards, why) != EXIT_OK) {
         gw_log(GW_LOG_ERROR, "reload_refused", GW_TEXT("what", "certificates"),
                GW_TEXT("error", why), GW_TEXT("kept", "the certificates in use"));
     } else {
@@ -170,7 +171,8 @@ static int create_shards(struct gateway *g, char *why)
     int code = EXIT_OK;
 
     if (gateway_has_tls(g->config)) {
-        if ((code = gateway_tls_create(g->config, contexts, g->plan.shards, why)) != EXIT_OK)
+        if ((code = gateway_tls_create(g->config, g->ticket_keys, contexts, g->plan.shards, why)) !=
+            EXIT_OK)
             return code;
         gw_tls_context_leaves(contexts[0], &g->rsa_leaf, &g->ec_leaf);
     }
@@ -346,7 +348,8 @@ static int start(struct gateway *g, char *why)
         (code = block_signals(g, why)) != EXIT_OK)
         return code;
     plan_log(&g->plan);
-    if ((code = open_index(g, why)) != EXIT_OK ||
+    if ((code = tickets_create(g->config, &g->ticket_keys, why)) != EXIT_OK ||
+        (code = open_index(g, why)) != EXIT_OK ||
         (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
         (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
@@ -449,6 +452,7 @@ static bool read_signals(struct gateway *g)
 
     while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
+            tickets_reload(g);
             reload_certificates(g);
         } else {
             gw_log(GW_LOG_INFO, "stopping",
@@ -492,6 +496,7 @@ static int control(struct gateway *g)
         }
         if (now.ns >= next_save.ns) {
             save_high_water(g);
+            tickets_tend(g);
             tell_status(g);
             next_save = gw_instant_after(now, HIGH_WATER_EVERY_S * GW_NS_PER_S);
         }
@@ -525,6 +530,7 @@ static void release(struct gateway *g)
     if (g->reader != NULL)
         gw_index_reader_close(g->reader);
     gw_index_close(g->index);
+    gw_ticket_keys_release(g->ticket_keys);
     free(g->threads);
     free(g->shards);
     free(g->penalties);

@@ -5,6 +5,7 @@
  *   plan.c      parameters to shards, bytes and descriptors; refuses what cannot be held
  *   listen.c    listening sockets, one per shard and address
  *   gateway.c   threads: start, control loop, reload, stop
+ *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
  *   pages.c     /metrics, /livez, /readyz
  */
 #ifndef GW_APP_GATEWAY_INTERNAL_H
@@ -18,6 +19,7 @@
 #include <gw/app/config.h>
 #include <gw/journal/writer.h>
 #include <gw/shard/shard.h>
+#include <gw/tls/ticket.h>
 #include <gw/uplink/uplink.h>
 
 enum { WHY_BYTES = 512 };
@@ -100,6 +102,8 @@ struct gateway {
     struct gw_shard **shards;
     struct gw_admin *admin;
     struct gw_tls_leaf rsa_leaf, ec_leaf;
+    struct gw_ticket_keys *ticket_keys; /* NULL: nobody resumes */
+    bool ticket_keys_old;               /* and reported         */
     sem_t begun, go;
     int signal_fd;
     bool draining;
@@ -110,10 +114,20 @@ struct gateway {
 /* Runs until a signal ends it; returns an exit code. */
 int gateway_run(const struct gw_config *config);
 
-/* The same certificates for each of `count` shards. 0, or an exit code with `why`. */
-int gateway_tls_create(const struct gw_config *config, struct gw_tls_context **out, uint32_t count,
-                       char *why);
+/* The same certificates and `ticket_keys` (or NULL) for each of `count` shards. 0, or an exit code
+   with `why`. */
+int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ticket_keys,
+                       struct gw_tls_context **out, uint32_t count, char *why);
 bool gateway_has_tls(const struct gw_config *config);
+
+/* ---- tickets.c ---- */
+
+/* The ring that is configured: its file, or one drawn here. 0, or an exit code with `why`. */
+int tickets_create(const struct gw_config *config, struct gw_ticket_keys **out, char *why);
+/* What SIGHUP asks for: the file again, whole, or the ring in use stays. */
+void tickets_reload(struct gateway *g);
+/* Now and then: rotates a ring that was drawn here, reports one from a file that nobody rotates. */
+void tickets_tend(struct gateway *g);
 
 /* ---- pages.c ---- */
 

@@ -75,12 +75,18 @@ static int check(const struct gw_config *config, const char *path)
     struct plan plan;
     struct gw_tls_context *tls = NULL;
     struct gw_tls_leaf rsa, ec;
+    struct gw_ticket_keys *ticket_keys = NULL;
     char why[WHY_BYTES];
     int code = plan_make(config, &plan, why);
 
     if (code != EXIT_OK)
         fprintf(stderr, "tollgate: %s\n", why);
-    if (gateway_has_tls(config) && gateway_tls_create(config, &tls, 1, why) != EXIT_OK) {
+    if (tickets_create(config, &ticket_keys, why) != EXIT_OK) {
+        fprintf(stderr, "tollgate: %s\n", why);
+        code = EXIT_CONFIG;
+    }
+    if (gateway_has_tls(config) &&
+        gateway_tls_create(config, ticket_keys, &tls, 1, why) != EXIT_OK) {
         fprintf(stderr, "tollgate: %s\n", why);
         code = EXIT_CONFIG;
     }
@@ -90,6 +96,7 @@ static int check(const struct gw_config *config, const char *path)
             fprintf(stderr, "tollgate: warning: %s\n", why);
     }
     gw_tls_context_destroy(tls);
+    gw_ticket_keys_release(ticket_keys);
     if (code == EXIT_OK)
         printf("%s: fine: %u shards, %llu sessions, %llu MiB in pools\n", path, plan.shards,
                (unsigned long long)plan.sessions,

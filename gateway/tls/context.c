@@ -127,6 +127,13 @@ static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_size, const uint8
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+struct gw_ticket_view *gw_ticket_view_of(SSL_CTX *ctx)
+{
+    struct gw_tls_context *context = SSL_CTX_get_app_data(ctx);
+
+    return &context->tickets;
+}
+
 static bool configure(struct gw_tls_context *context)
 {
     /*
@@ -148,6 +155,7 @@ static bool configure(struct gw_tls_context *context)
     SSL_CTX_set_app_data(ctx, context);
     if (context->lean)
         gw_handover_watch(ctx);
+    gw_ticket_view_configure(&context->tickets, ctx);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set1_curves(ctx, groups, GW_ARRAY_COUNT(groups)) == 1 &&
@@ -208,6 +216,7 @@ static int create_one(const struct gw_tls_options *options, const struct gw_tls_
     context->holder_count = 1;
     context->profile = options->profile;
     context->lean = options->lean;
+    gw_ticket_view_init(&context->tickets, options->ticket_keys);
     context->session_tickets =
         (uint32_t)gw_min_u64(options->session_tickets, GW_SESSION_TICKETS_MAX);
     if (model == NULL)
@@ -281,6 +290,7 @@ void gw_tls_context_release(struct gw_tls_context *context)
     gw_leaf_fini(&context->ec);
     if (context->pool != NULL)
         gw_tls_pool_release(context->pool);
+    gw_ticket_view_fini(&context->tickets);
     free(context);
 }
 

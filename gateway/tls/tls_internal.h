@@ -12,6 +12,7 @@
 
 #include "keys_internal.h"
 #include "pool_internal.h"
+#include "ticket_internal.h"
 
 enum {
     GW_CHAIN_CERTIFICATES_MAX = 8,
@@ -65,6 +66,7 @@ struct gw_tls_context {
     uint32_t session_tickets;
     bool lean;
     bool out_was_full; /* in the call under way BoringSSL had more to send than fitted     */
+    struct gw_ticket_view tickets;
     size_t holder_count;
 };
 

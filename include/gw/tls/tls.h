@@ -27,6 +27,7 @@
 
 struct gw_tls_context; /* certificates and policy; one per shard          */
 struct gw_tls;         /* one session                                     */
+struct gw_ticket_keys; /* gw/tls/ticket.h                                 */
 
 enum {
     GW_TLS_PLAINTEXT_BYTES_MAX = 16384, /* RFC 8446 5.1 */
@@ -49,6 +50,9 @@ struct gw_tls_options {
     uint32_t session_tickets; /* TLS 1.3 tickets after a handshake, 4 at most; 0: no resumption */
     uint32_t sessions_max;    /* at once; 0 stands for 65,536. Address space is taken for all.   */
     bool lean;                /* sessions part with their SSL object after the handshake         */
+    /* What tickets are sealed with; the context holds it. NULL: a key of the context's own, which
+       no other context opens. */
+    struct gw_ticket_keys *ticket_keys;
 };
 
 /*
