@@ -263,7 +263,8 @@ static bool handshake(struct sys_client *c, const struct sys_client_options *opt
     BIO_set_mem_eof_return(out, -1);
     SSL_set_bio(c->ssl, in, out);
     if (SSL_set_min_proto_version(c->ssl, version) != 1 ||
-        SSL_set_max_proto_version(c->ssl, version) != 1)
+        SSL_set_max_proto_version(c->ssl, version) != 1 ||
+        (options->session != NULL && SSL_set_session(c->ssl, options->session) != 1))
         abort();
     for (;;) {
         int done, error;

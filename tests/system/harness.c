@@ -103,7 +103,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; },\n"
         "              { address = \"127.0.0.1:%u\"; tls = true; } );\n"
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
-        "ec_key = \"ec.key\"; };\n"
+        "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
         "journal: { path = \"journal\"; segment_bytes = 16777216; batches_per_lane = 8; };\n"
         "drain: { s_max = %u; };\n"
@@ -111,7 +111,8 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "log: { level = \"%s\"; };\n"
         "%s",
         g->options.shards != 0 ? g->options.shards : 2, g->plain_port, g->tls_port,
-        g->options.drain_s, g->options.debug ? "debug" : "info", config != NULL ? config : "");
+        g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
+        g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
     sys_check(g, sys_file_write(g->config_path, text), "%s: %s", g->config_path, strerror(errno));
     free(text);
