@@ -11,6 +11,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include <gw/base/clock.h>
+#include <gw/tls/ticket.h>
 #include <gw/tls/tls.h>
 
 #include "bench.h"
@@ -23,6 +25,7 @@ extern const struct gw_bench_case bench_tls_cases[];
 /* ---- certificates, made once ---- */
 
 static struct gw_tls_context *ec_context, *rsa_context, *lean_context;
+static struct gw_tls_context *ticket_context; /* EC, lean, and its devices may come back */
 
 static bool write_pem(const char *path, X509 *certificate, EVP_PKEY *key)
 {
@@ -33,11 +36,15 @@ static bool write_pem(const char *path, X509 *certificate, EVP_PKEY *key)
     return file != NULL && fclose(file) == 0 && ok;
 }
 
-static struct gw_tls_context *create_context(const char *dir, EVP_PKEY *key, bool ec, bool lean)
+static struct gw_tls_context *create_context(const char *dir, EVP_PKEY *key, bool ec, bool lean,
+                                             struct gw_ticket_keys *ticket_keys)
 {
     static const char *const host = "gateway.test";
     char chain_path[64], key_path[64], why[256];
-    struct gw_tls_options options = {.profile = GW_TLS_MODERN, .lean = lean};
+    struct gw_tls_options options = {.profile = GW_TLS_MODERN,
+                                     .lean = lean,
+                                     .session_tickets = ticket_keys != NULL,
+                                     .ticket_keys = ticket_keys};
     struct gw_tls_context *context = NULL;
     X509 *root = gw_certificate_root(key, "bench", 1);
     X509 *leaf = root == NULL ? NULL : gw_certificate_leaf(key, &host, 1, 1, root, key);
@@ -56,24 +63,40 @@ static struct gw_tls_context *create_context(const char *dir, EVP_PKEY *key, boo
     return context;
 }
 
+static struct gw_tls_context *create_ticket_context(const char *dir, EVP_PKEY *key)
+{
+    struct gw_tls_context *context;
+    struct gw_ticket_keys *keys = NULL;
+    struct gw_ticket_ring ring;
+
+    gw_ticket_ring_draw(&ring, gw_clock_wall_us() / 1000000);
+    if (gw_ticket_keys_create(&ring, &keys) != 0)
+        return NULL;
+    context = create_context(dir, key, true, true, keys);
+    gw_ticket_keys_release(keys);
+    return context;
+}
+
 static bool create_contexts(struct gw_bench *b)
 {
     char dir[] = "/tmp/tls_bench_XXXXXX";
     EVP_PKEY *rsa, *ec;
 
-    if (ec_context != NULL && rsa_context != NULL && lean_context != NULL)
+    if (ec_context != NULL && rsa_context != NULL && lean_context != NULL && ticket_context != NULL)
         return true;
     rsa = gw_key_generate_rsa();
     ec = gw_key_generate_ec();
     if (rsa != NULL && ec != NULL && mkdtemp(dir) != NULL) {
-        rsa_context = create_context(dir, rsa, false, false);
-        ec_context = create_context(dir, ec, true, false);
-        lean_context = create_context(dir, ec, true, true);
+        rsa_context = create_context(dir, rsa, false, false, NULL);
+        ec_context = create_context(dir, ec, true, false, NULL);
+        lean_context = create_context(dir, ec, true, true, NULL);
+        ticket_context = create_ticket_context(dir, ec);
         (void)rmdir(dir);
     }
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);
-    if (ec_context == NULL || rsa_context == NULL || lean_context == NULL) {
+    if (ec_context == NULL || rsa_context == NULL || lean_context == NULL ||
+        ticket_context == NULL) {
         gw_bench_fail(b, "no certificates");
         return false;
     }
@@ -213,6 +236,114 @@ static void tls_12_ecdsa_x25519(struct gw_bench *b)
 static void tls_12_rsa_x25519(struct gw_bench *b)
 {
     first_flight(b, &rsa_context, TLS1_2_VERSION, NID_X25519);
+}
+
+/* ---- whole handshakes, and those that are resumed ---- */
+
+static SSL_SESSION *kept_session;
+
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    (void)ssl;
+    SSL_SESSION_free(kept_session);
+    kept_session = session;
+    return 1;
+}
+
+/*
+ * Both flights of our side, ticket and all, while the clock stands for the client: comparable with
+ * each other, and some 3 us dearer than without the stops.
+ */
+static bool complete(struct gw_bench *b, uint16_t version, SSL_SESSION *session, bool is_timed)
+{
+    SSL *client = client_create(version, NID_X25519);
+    struct gw_tls_facts facts = {0};
+    struct gw_tls *server;
+    bool ok = true;
+
+    SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(client), SSL_SESS_CACHE_CLIENT);
+    if (session == NULL)
+        SSL_CTX_sess_set_new_cb(SSL_get_SSL_CTX(client), keep_session);
+    else
+        ok = SSL_set_session(client, session) == 1;
+    (void)SSL_do_handshake(client);
+    if (is_timed)
+        gw_bench_resume(b);
+    server = gw_tls_open(ticket_context);
+    for (int flight = 0; flight < 2 && ok && server != NULL; flight++) {
+        ok = carry(client, server);
+        if (is_timed)
+            gw_bench_pause(b);
+        (void)SSL_do_handshake(client);
+        if (is_timed)
+            gw_bench_resume(b);
+    }
+    if (server != NULL)
+        gw_tls_facts(server, &facts);
+    ok =
+        ok && server != NULL && gw_tls_is_established(server) && facts.resumed == (session != NULL);
+    gw_tls_close(server);
+    if (is_timed)
+        gw_bench_pause(b);
+    (void)SSL_read(client, (uint8_t[16]){0}, 16); /* TLS 1.3 tickets come after the handshake */
+    SSL_free(client);
+    return ok;
+}
+
+static void complete_handshakes(struct gw_bench *b, uint16_t version, bool is_resumed)
+{
+    SSL_SESSION *session = NULL;
+
+    if (!create_contexts(b))
+        return;
+    if (is_resumed && (!complete(b, version, NULL, false) || kept_session == NULL)) {
+        gw_bench_fail(b, "no ticket to come back with");
+        return;
+    }
+    if (is_resumed) {
+        session = kept_session;
+        kept_session = NULL;
+    }
+    while (gw_bench_next(b)) {
+        bool ok;
+
+        gw_bench_pause(b);
+        ok = complete(b, version, session, true);
+        gw_bench_resume(b);
+        if (!ok) {
+            gw_bench_fail(b, "the handshake was not what it should be");
+            break;
+        }
+    }
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(kept_session);
+    kept_session = NULL;
+}
+
+/*
+ * Question: what does a device cost that comes back with its ticket, beside one that does not?
+ * Expected: 270 us in full, with a ticket sealed, and 160 resumed: X25519 twice stays, the
+ * signature goes.
+ */
+static void tls_13_whole(struct gw_bench *b)
+{
+    complete_handshakes(b, TLS1_3_VERSION, false);
+}
+
+static void tls_13_resumed(struct gw_bench *b)
+{
+    complete_handshakes(b, TLS1_3_VERSION, true);
+}
+
+/* Expected: 250 us in full, and 30 resumed: no public-key operation is left. */
+static void tls_12_whole(struct gw_bench *b)
+{
+    complete_handshakes(b, TLS1_2_VERSION, false);
+}
+
+static void tls_12_resumed(struct gw_bench *b)
+{
+    complete_handshakes(b, TLS1_2_VERSION, true);
 }
 
 /* ---- records ---- */
@@ -396,6 +527,10 @@ const struct gw_bench_case bench_tls_cases[] = {
     {"tls_13_rsa_x25519", tls_13_rsa_x25519},
     {"tls_12_ecdsa_x25519", tls_12_ecdsa_x25519},
     {"tls_12_rsa_x25519", tls_12_rsa_x25519},
+    {"tls_13_whole", tls_13_whole},
+    {"tls_13_resumed", tls_13_resumed},
+    {"tls_12_whole", tls_12_whole},
+    {"tls_12_resumed", tls_12_resumed},
     {"tls_seal_64", tls_seal_64},
     {"tls_seal_1400", tls_seal_1400},
     {"tls_open_64", tls_open_64},
