@@ -66,6 +66,38 @@ says out "usage: tollgatectl token rotate DEVICE"
 ends 0 "help by option" "$ctl" token rotate --help
 says out "usage: tollgatectl token rotate DEVICE"
 
+keys="$dir/ticket-keys"
+ends 69 "no keys to rotate" "$ctl" ticket-keys rotate "$keys"
+says err "ticket-keys init"
+ends 2 "keys without a file" "$ctl" ticket-keys init
+ends 0 "keys" "$ctl" ticket-keys init "$keys"
+silent out
+[ "$(stat -c %a "$keys")" = 600 ] || { echo "FAILED: mode of the keys"; failed=1; }
+cp -p "$keys" "$keys.first"
+ends 1 "keys twice" "$ctl" ticket-keys init "$keys"
+ends 0 "keys that are not due" "$ctl" ticket-keys rotate "$keys"
+says err "not due"
+cmp -s "$keys" "$keys.first" || { echo "FAILED: keys changed"; failed=1; }
+ends 0 "keys now" "$ctl" ticket-keys rotate "$keys" --now
+says err "SIGHUP"
+[ "$(sed -n 's/^previous //p' "$keys")" = "$(sed -n 's/^current //p' "$keys.first")" ] &&
+    [ "$(awk '$1 == "current" { print $3, $4 }' "$keys")" = \
+        "$(awk '$1 == "next" { print $3, $4 }' "$keys.first")" ] ||
+    { echo "FAILED: keys did not move on"; failed=1; }
+# As if it had been made 13 hours ago.
+awk -v t="$(($(date +%s) - 46800))" '$1 ~ /current|previous/ { $2 = t } { print }' "$keys" >"$keys.old"
+chmod 400 "$keys.old"
+ends 0 "keys that are due" "$ctl" ticket-keys rotate "$keys.old"
+says err "rotated"
+[ "$(stat -c %a "$keys.old")" = 400 ] || { echo "FAILED: mode after a rotation"; failed=1; }
+chmod 640 "$keys"
+ends 77 "keys that others read" "$ctl" ticket-keys rotate "$keys"
+says err "chmod 600"
+chmod 600 "$keys"
+echo more >>"$keys"
+ends 78 "keys and something else" "$ctl" ticket-keys rotate "$keys"
+says err "line 4"
+
 ends 0 "init" "$ctl" index init
 ends 1 "a second init leaves the first alone" "$ctl" index init
 [ "$(stat -c %a "$dir/index/pepper")" = 400 ] || { echo "FAILED: pepper's mode"; failed=1; }
