@@ -10,13 +10,11 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +24,8 @@
 
 #include "peer.h"
 
-enum { HOUR_S = 3600, SLACK_S = 60 };
+enum { SLACK_S = 60 };
+#define HOUR_S INT64_C(3600)
 
 static const uint16_t versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
@@ -294,7 +293,7 @@ static void the_neighbours_of_the_current_key_open_and_renew(void **state)
     struct gw_ticket_ring before, after;
 
     (void)state;
-    gw_ticket_ring_draw(&before, true_s() - HOUR_S);
+    gw_ticket_ring_draw(&before, true_s() - (uint64_t)HOUR_S);
     after = before;
     gw_ticket_ring_rotate(&after, true_s());
     for (size_t i = 0; i < GW_ARRAY_COUNT(versions); i++) {
@@ -430,6 +429,36 @@ static void a_renewed_ticket_of_12_is_no_younger_than_its_session(void **state)
     gw_ticket_keys_release(keys);
 }
 
+/* Each resumption of TLS 1.3 brings a ticket that is good for a day, and a week ends the chain. */
+static void a_device_that_always_resumes_signs_in_anew_after_a_week(void **state)
+{
+    struct gw_ticket_ring ring;
+    struct gw_ticket_keys *keys;
+    struct gw_tls_context *server;
+    SSL_CTX *client = client_of(TLS1_3_VERSION);
+    SSL_SESSION *session;
+
+    (void)state;
+    gw_ticket_ring_draw(&ring, true_s());
+    keys = keys_of(&ring);
+    server = server_with(keys);
+    session = first_session(server, client);
+    for (int64_t hours = 20; hours <= 180; hours += 20) {
+        SSL_SESSION *next = NULL;
+
+        server_ahead_s = hours * HOUR_S;
+        assert_int_equal(connect_with(server, client, session, &next), hours < INT64_C(7) * 24);
+        assert_non_null(next);
+        SSL_SESSION_free(session);
+        session = next;
+    }
+    server_ahead_s = 0;
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    gw_tls_context_destroy(server);
+    gw_ticket_keys_release(keys);
+}
+
 /* Even if a ticket said that it is young, which a stolen key could make it say. */
 static void the_previous_key_opens_nothing_once_its_last_ticket_is_old(void **state)
 {
@@ -447,7 +476,7 @@ static void the_previous_key_opens_nothing_once_its_last_ticket_is_old(void **st
             SSL_CTX *client = client_of(versions[i]);
             SSL_SESSION *session;
 
-            gw_ticket_ring_draw(&ring, true_s() - UINT64_C(40) * HOUR_S);
+            gw_ticket_ring_draw(&ring, true_s() - (uint64_t)(40 * HOUR_S));
             keys = keys_of(&ring);
             server = server_with(keys);
             session = first_session(server, client); /* of this moment */
@@ -543,182 +572,6 @@ static void rings_turn_while_shards_work(void **state)
     gw_ticket_keys_release(turner.keys);
 }
 
-/* ---- files ---- */
-
-static char *file_text(const char *path)
-{
-    static char text[2 * GW_TICKET_FILE_BYTES_MAX];
-    FILE *file = fopen(path, "re");
-    size_t bytes;
-
-    assert_non_null(file);
-    bytes = fread(text, 1, sizeof text - 1, file);
-    text[bytes] = '\0';
-    assert_int_equal(fclose(file), 0);
-    return text;
-}
-
-static void write_ring(const char *text, size_t bytes)
-{
-    FILE *file;
-
-    unlink(pki_path("ring"));
-    file = fopen(pki_path("ring"), "we");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, bytes, file), bytes);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(pki_path("ring"), 0600), 0);
-}
-
-static void assert_wiped(const struct gw_ticket_ring *ring)
-{
-    static const struct gw_ticket_ring nothing;
-
-    assert_memory_equal(ring, &nothing, sizeof nothing);
-}
-
-static void assert_refused(int err, const char *words)
-{
-    struct gw_ticket_ring ring;
-    char why[256] = "";
-
-    memset(&ring, 0xa5, sizeof ring);
-    assert_int_equal(gw_ticket_file_load(pki_path("ring"), &ring, why, sizeof why), err);
-    if (strncmp(why, pki_path("ring"), strlen(pki_path("ring"))) != 0 || strstr(why, words) == NULL)
-        fail_msg("'%s' has no '%s'", why, words);
-    assert_wiped(&ring);
-}
-
-static void a_file_comes_back_as_it_was_written(void **state)
-{
-    struct gw_ticket_ring first, second;
-    char why[256];
-    struct stat status;
-    bool rotated = false;
-
-    (void)state;
-    unlink(pki_path("ring"));
-    assert_int_equal(gw_ticket_file_create(pki_path("ring"), 1000000, why, sizeof why), 0);
-    assert_int_equal(stat(pki_path("ring"), &status), 0);
-    assert_int_equal(status.st_mode & 07777, 0600);
-    assert_int_equal(gw_ticket_file_load(pki_path("ring"), &first, why, sizeof why), 0);
-    assert_int_equal(first.keys[GW_TICKET_CURRENT].since_s, 1000000);
-    assert_int_equal(gw_ticket_file_create(pki_path("ring"), 2000000, why, sizeof why), -EEXIST);
-    assert_int_equal(gw_ticket_file_load(pki_path("ring"), &second, why, sizeof why), 0);
-    assert_memory_equal(&first, &second, sizeof first);
-
-    assert_int_equal(chmod(pki_path("ring"), 0400), 0);
-    assert_int_equal(
-        gw_ticket_file_rotate(pki_path("ring"), 1000001, false, &rotated, &second, why, sizeof why),
-        0);
-    assert_false(rotated);
-    assert_memory_equal(&first, &second, sizeof first);
-    assert_int_equal(gw_ticket_file_rotate(pki_path("ring"), 1000000 + GW_TICKET_ROTATE_S, false,
-                                           &rotated, &second, why, sizeof why),
-                     0);
-    assert_true(rotated);
-    assert_memory_equal(&second.keys[GW_TICKET_PREVIOUS], &first.keys[GW_TICKET_CURRENT],
-                        sizeof first.keys[0]);
-    assert_int_equal(gw_ticket_file_load(pki_path("ring"), &first, why, sizeof why), 0);
-    assert_memory_equal(&first, &second, sizeof first);
-    assert_int_equal(stat(pki_path("ring"), &status), 0);
-    assert_int_equal(status.st_mode & 07777, 0400); /* kept */
-    assert_int_equal(
-        gw_ticket_file_rotate(pki_path("ring"), 500, true, &rotated, &second, why, sizeof why), 0);
-    assert_true(rotated); /* by a clock that was set back, and it still loads */
-    assert_int_equal(gw_ticket_file_load(pki_path("ring"), &first, why, sizeof why), 0);
-    assert_int_equal(access(pki_path("ring.new"), F_OK), -1);
-}
-
-static void a_file_that_others_may_touch_is_refused(void **state)
-{
-    static const mode_t modes[] = {0640, 0604, 0444, 0620, 0700, 0610};
-    char why[256];
-
-    (void)state;
-    unlink(pki_path("ring"));
-    assert_int_equal(gw_ticket_file_create(pki_path("ring"), 1, why, sizeof why), 0);
-    for (size_t i = 0; i < GW_ARRAY_COUNT(modes); i++) {
-        struct gw_ticket_ring ring;
-        bool rotated;
-
-        assert_int_equal(chmod(pki_path("ring"), modes[i]), 0);
-        assert_refused(-EPERM, "chmod 600");
-        assert_int_equal(
-            gw_ticket_file_rotate(pki_path("ring"), 1, true, &rotated, &ring, why, sizeof why),
-            -EPERM);
-        assert_false(rotated);
-        assert_wiped(&ring);
-    }
-}
-
-/* Every prefix, every byte altered: refused whole, or a ring with another key in it. */
-static void a_damaged_file_is_refused_at_every_byte(void **state)
-{
-    char good[2 * GW_TICKET_FILE_BYTES_MAX], bad[sizeof good];
-    char why[256];
-    size_t bytes;
-
-    (void)state;
-    unlink(pki_path("ring"));
-    assert_int_equal(gw_ticket_file_create(pki_path("ring"), 1000000, why, sizeof why), 0);
-    strcpy(good, file_text(pki_path("ring")));
-    bytes = strlen(good);
-    for (size_t cut = 0; cut < bytes; cut++) {
-        write_ring(good, cut);
-        assert_refused(-EBADMSG, "line");
-    }
-    for (size_t at = 0; at < bytes; at++) {
-        memcpy(bad, good, bytes);
-        bad[at] = '#';
-        write_ring(bad, bytes);
-        assert_refused(-EBADMSG, "line");
-        bad[at] = '\0';
-        write_ring(bad, bytes);
-        assert_refused(-EBADMSG, "line");
-    }
-}
-
-static void a_file_with_wrong_contents_is_refused_in_words(void **state)
-{
-    char text[2 * GW_TICKET_FILE_BYTES_MAX], good[sizeof text], why[256];
-    char *line[4];
-    const size_t name_at = strlen("current 1000000 ");
-
-    (void)state;
-    unlink(pki_path("ring"));
-    assert_refused(-ENOENT, "tollgatectl ticket-keys init");
-    assert_int_equal(mkdir(pki_path("ring"), 0600), 0);
-    assert_refused(-EBADMSG, "not a file");
-    assert_int_equal(rmdir(pki_path("ring")), 0);
-
-    assert_int_equal(gw_ticket_file_create(pki_path("ring"), 1000000, why, sizeof why), 0);
-    strcpy(good, file_text(pki_path("ring")));
-    memset(text, 'x', sizeof text);
-    write_ring(text, sizeof text);
-    assert_refused(-EBADMSG, "more than a ring");
-    (void)snprintf(text, sizeof text, "%s\n", good);
-    write_ring(text, strlen(text));
-    assert_refused(-EBADMSG, "follows line 4");
-
-    strcpy(text, good);
-    line[0] = text;
-    for (size_t i = 1; i < 4; i++)
-        line[i] = strchr(line[i - 1], '\n') + 1;
-    memcpy(strchr(line[1], '0'), "7", 1); /* next 7 */
-    write_ring(text, strlen(text));
-    assert_refused(-EBADMSG, "in use already");
-    strcpy(text, good);
-    memcpy(line[3] + strlen("previous "), "1000001", 7);
-    write_ring(text, strlen(text));
-    assert_refused(-EBADMSG, "not since before the previous");
-    strcpy(text, good);
-    memcpy(line[1] + strlen("next 0 "), line[2] + name_at, 2 * GW_TICKET_NAME_BYTES);
-    write_ring(text, strlen(text));
-    assert_refused(-EBADMSG, "same name");
-    unlink(pki_path("ring"));
-}
-
 static int setup(void **state)
 {
     pair_server_hook = on_server;
@@ -742,13 +595,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_key_is_forgotten_after_two_rotations),
         cmocka_unit_test(a_ticket_is_good_for_a_day_and_no_longer),
         cmocka_unit_test(a_renewed_ticket_of_12_is_no_younger_than_its_session),
+        cmocka_unit_test(a_device_that_always_resumes_signs_in_anew_after_a_week),
         cmocka_unit_test(the_previous_key_opens_nothing_once_its_last_ticket_is_old),
         cmocka_unit_test(a_ring_turns_when_it_is_due),
         cmocka_unit_test(rings_turn_while_shards_work),
-        cmocka_unit_test(a_file_comes_back_as_it_was_written),
-        cmocka_unit_test(a_file_that_others_may_touch_is_refused),
-        cmocka_unit_test(a_damaged_file_is_refused_at_every_byte),
-        cmocka_unit_test(a_file_with_wrong_contents_is_refused_in_words),
     };
 
     server_choose(argc, argv);
