@@ -28,7 +28,7 @@ static GW_PRINTF(4, 5) int refuse(int err, char *why, size_t why_bytes, const ch
     va_list args;
 
     va_start(args, format);
-    (void)vsnprintf(why, why_bytes, format, args);
+    (void)vsnprintf(why, why_bytes, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
     va_end(args);
     return err;
 }
