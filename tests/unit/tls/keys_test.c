@@ -59,7 +59,7 @@ static void keys_are_derived_as_published(void **state)
     const struct gw_keys_shape *shape = make_keys(client_secret, server_secret, &room);
 
     (void)state;
-    assert_int_equal(gw_keys_bytes(shape), sizeof room.keys + 2 * (28 + 32));
+    assert_int_equal(gw_keys_bytes(shape), sizeof room.keys + 2 * (size_t)(28 + 32));
     assert_int_equal(from_hex(client_key_and_iv, expected), 28);
     assert_memory_equal(room.keys.bytes, expected, 28);
     assert_int_equal(from_hex(server_key_and_iv, expected), 28);
