@@ -2,8 +2,8 @@
  * Assertions: for what only our own mistake can break (contracts, edges of state, counters that
  * must not wrap). Never for what a peer sent, the kernel returned or an operator configured.
  *
- * gw_assert stays in release builds. gw_assert_slow guards walks over whole structures and is on
- * where GW_SLOW_CHECKS is defined (test, fuzz and sanitizer builds).
+ * They stay in release builds. Walks over whole structures have functions of their own
+ * (gw_slab_check, gw_timer_wheel_check, gw_shard_check), which tests and the simulation call.
  */
 #ifndef GW_BASE_ASSERT_H
 #define GW_BASE_ASSERT_H
@@ -17,11 +17,5 @@ GW_NORETURN void gw_assert_failed(const char *claim, const char *file, int line)
     (__builtin_expect(!!(claim), 1) ? (void)0 : gw_assert_failed(#claim, __FILE__, __LINE__))
 
 #define gw_unreachable(why) gw_assert_failed("unreachable: " why, __FILE__, __LINE__)
-
-#ifdef GW_SLOW_CHECKS
-#define gw_assert_slow(claim) gw_assert(claim)
-#else
-#define gw_assert_slow(claim) ((void)0)
-#endif
 
 #endif
