@@ -41,9 +41,11 @@ enum {
 struct plan {
     uint32_t shards;
     uint64_t sessions;
-    uint32_t session_bytes;   /* in our own arrays, without TLS and the kernel's socket         */
-    uint64_t shard_bytes;     /* one shard's pools                                              */
+    uint32_t session_bytes;   /* of one session in our own arrays, with its TLS keys            */
+    uint64_t shard_bytes;     /* one shard's pools, its TLS context's among them                */
     uint64_t lane_bytes;      /* one shard's batches                                            */
+    uint64_t total_bytes;     /* of all shards                                                  */
+    uint64_t kernel_bytes;    /* what the kernel takes for as many sockets, about               */
     uint64_t descriptors_max; /* RLIMIT_NOFILE, which also bounds each ring's table             */
 };
 

@@ -99,8 +99,7 @@ static int check(const struct gw_config *config, const char *path)
     gw_ticket_keys_release(ticket_keys);
     if (code == EXIT_OK)
         printf("%s: fine: %u shards, %llu sessions, %llu MiB in pools\n", path, plan.shards,
-               (unsigned long long)plan.sessions,
-               (unsigned long long)((plan.shard_bytes + plan.lane_bytes) * plan.shards >> 20));
+               (unsigned long long)plan.sessions, (unsigned long long)(plan.total_bytes >> 20));
     return code == EXIT_OK ? EXIT_OK : EXIT_CONFIG;
 }
 

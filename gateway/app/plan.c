@@ -14,6 +14,8 @@ enum {
     RESERVED_DESCRIPTORS = 64, /* log, index, admin, eventfds and the like, beside listeners */
     SQ_ENTRIES = 2048,
     CQ_ENTRIES_MAX = 65536,
+    /* An idle connection in the kernel: socket, inode, file and an armed poll. */
+    KERNEL_SESSION_BYTES = 4200,
 };
 
 /* RLIMIT_NOFILE bounds each ring's table of direct descriptors: take all that we may have. */
@@ -29,6 +31,14 @@ static uint64_t raise_descriptor_limit(void)
         (void)getrlimit(RLIMIT_NOFILE, &limit);
     }
     return limit.rlim_cur;
+}
+
+/* 0: not known. */
+static uint64_t physical_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
 int plan_make(const struct gw_config *config, struct plan *out, char *why)
@@ -49,9 +59,15 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
 
     struct gw_shard_options shard = plan_shard(config, out, 0);
 
-    out->session_bytes = gw_shard_session_bytes();
+    out->session_bytes = gw_shard_session_bytes(&shard);
     out->shard_bytes = gw_shard_bytes(&shard);
+    if (gateway_has_tls(config)) {
+        out->session_bytes += gw_tls_session_bytes();
+        out->shard_bytes += gw_tls_context_bytes(config->sessions_per_shard);
+    }
     out->lane_bytes = (uint64_t)config->journal_batches_per_lane * GW_LANE_BATCH_BYTES;
+    out->total_bytes = out->shards * (out->shard_bytes + out->lane_bytes);
+    out->kernel_bytes = out->sessions * KERNEL_SESSION_BYTES;
     if (config->sessions_per_shard > out->descriptors_max) {
         (void)snprintf(why, WHY_BYTES,
                        "sessions_per_shard = %u, but RLIMIT_NOFILE allows a ring only %llu files; "
@@ -70,6 +86,19 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
                        (unsigned long long)out->descriptors_max);
         return EXIT_CONFIG;
     }
+    uint64_t memory = physical_bytes();
+
+    if (memory != 0 && out->total_bytes + out->kernel_bytes > memory) {
+        (void)snprintf(why, WHY_BYTES,
+                       "%llu sessions on %u shards take up to %llu MiB here and about %llu MiB in "
+                       "the kernel, but this machine has %llu MiB; lower sessions_per_shard, "
+                       "chunks_per_shard or ring.receive_buffers",
+                       (unsigned long long)out->sessions, out->shards,
+                       (unsigned long long)(out->total_bytes >> 20),
+                       (unsigned long long)(out->kernel_bytes >> 20),
+                       (unsigned long long)(memory >> 20));
+        return EXIT_CONFIG;
+    }
     return EXIT_OK;
 }
 
@@ -77,8 +106,8 @@ void plan_log(const struct plan *plan)
 {
     gw_log(GW_LOG_INFO, "plan", GW_U64("shards", plan->shards), GW_U64("sessions", plan->sessions),
            GW_U64("session_bytes", plan->session_bytes), GW_U64("shard_bytes", plan->shard_bytes),
-           GW_U64("lane_bytes", plan->lane_bytes),
-           GW_U64("total_bytes", plan->shards * (plan->shard_bytes + plan->lane_bytes)),
+           GW_U64("lane_bytes", plan->lane_bytes), GW_U64("total_bytes", plan->total_bytes),
+           GW_U64("kernel_bytes", plan->kernel_bytes),
            GW_U64("descriptors_max", plan->descriptors_max));
 }
 

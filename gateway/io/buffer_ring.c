@@ -19,13 +19,14 @@ static void *map_pages(size_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static void give(struct buffer_ring *buffers, uint16_t id, int offset)
+static void give(struct buffer_ring *buffers, uint16_t id)
 {
     uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
 
     gw_poison(buffer, buffers->bytes);
     io_uring_buf_ring_add(buffers->ring, buffer, buffers->bytes, id,
-                          io_uring_buf_ring_mask(buffers->count), offset);
+                          io_uring_buf_ring_mask(buffers->count), 0);
+    io_uring_buf_ring_advance(buffers->ring, 1);
 }
 
 int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring, uint32_t count,
@@ -53,10 +54,15 @@ int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring, uint32
         return err;
     }
     io_uring_buf_ring_init(buffers->ring);
-    for (uint32_t id = 0; id < count; id++)
-        give(buffers, (uint16_t)id, (int)id);
-    io_uring_buf_ring_advance(buffers->ring, (int)count);
     return 0;
+}
+
+void buffer_ring_reserve(struct buffer_ring *buffers, uint32_t receives)
+{
+    uint32_t wanted = buffers->loans + receives;
+
+    while (buffers->given < wanted && buffers->given < buffers->count)
+        give(buffers, (uint16_t)buffers->given++);
 }
 
 void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
@@ -76,14 +82,15 @@ const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id)
 {
     uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
 
-    gw_assert(id < buffers->count);
+    gw_assert(id < buffers->given);
     gw_unpoison(buffer, buffers->bytes);
+    buffers->loans++;
     return buffer;
 }
 
 void buffer_ring_release(struct buffer_ring *buffers, uint16_t id)
 {
-    gw_assert(id < buffers->count);
-    give(buffers, id, 0);
-    io_uring_buf_ring_advance(buffers->ring, 1);
+    gw_assert(id < buffers->given && buffers->loans > 0);
+    buffers->loans--;
+    give(buffers, id);
 }

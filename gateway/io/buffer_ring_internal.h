@@ -1,6 +1,10 @@
 /*
  * The receive buffers of one ring: provided to the kernel, which picks one per recv, and on loan to
  * the shard between a completion and gw_ring_buffer_release.
+ *
+ * The kernel takes them in turn, so all that it has are touched sooner or later. It is given one
+ * more only when more receives are under way than ever before: memory follows what happens at once,
+ * not what is allowed.
  */
 #ifndef GW_IO_BUFFER_RING_INTERNAL_H
 #define GW_IO_BUFFER_RING_INTERNAL_H
@@ -17,6 +21,8 @@ struct buffer_ring {
     uint8_t *memory;
     uint32_t count; /* a power of two */
     uint32_t bytes; /* of one buffer  */
+    uint32_t given; /* buffers below this number have been provided */
+    uint32_t loans; /* of these, ours at the moment                 */
     size_t ring_bytes, memory_bytes;
 };
 
@@ -24,6 +30,8 @@ GW_MUST_USE int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *u
                                  uint32_t count, uint32_t bytes);
 void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring);
 
+/* Provides more, until there are enough for so many receives beside what is on loan, or no more. */
+void buffer_ring_reserve(struct buffer_ring *buffers, uint32_t receives);
 /* A completion brought it: ours until released. */
 const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id);
 void buffer_ring_release(struct buffer_ring *buffers, uint16_t id);

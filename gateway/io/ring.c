@@ -32,6 +32,7 @@ enum { BATCH = 128, LISTENERS_MAX = 16, PEERS_MAX = 256 };
 struct gw_ring {
     struct io_uring uring;
     struct buffer_ring buffers;
+    uint32_t receives; /* under way */
     struct gw_completion batch[BATCH];
     uint32_t batch_next, batch_count;
     struct gw_instant now;
@@ -220,6 +221,7 @@ void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation)
 {
     struct io_uring_sqe *sqe = take_sqe(ring);
 
+    buffer_ring_reserve(&ring->buffers, ++ring->receives);
     io_uring_prep_recv(sqe, (int)slot, NULL, ring->buffers.bytes, MSG_DONTWAIT);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
@@ -315,18 +317,18 @@ static bool translate(struct gw_ring *ring, const struct io_uring_cqe *cqe,
     };
     switch (kind) {
     case GW_OP_RECV:
+        ring->receives--;
         if (cqe->res == -ENOBUFS)
             ring->stat.no_buffers++;
         if ((cqe->flags & IORING_CQE_F_BUFFER) == 0)
             return true;
         out->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-        if (cqe->res > 0) {
-            const uint8_t *data = buffer_ring_take(&ring->buffers, out->buffer);
+        const uint8_t *data = buffer_ring_take(&ring->buffers, out->buffer);
 
+        if (cqe->res > 0)
             out->bytes = gw_bytes_of(data, (size_t)cqe->res);
-        } else {
+        else
             buffer_ring_release(&ring->buffers, out->buffer);
-        }
         return true;
     case OP_EVENT:
         arm_event(ring);

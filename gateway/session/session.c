@@ -375,7 +375,6 @@ void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
     s->device = grant->device;
     s->idle_s = gw_session_idle_s(limits, limits->heartbeat_default_s);
     cold->product = grant->product;
-    cold->org = grant->org;
     cold->product_flags = grant->product_flags;
     gw_session_move(s, GW_SESSION_LIVE);
     answer(todo, GW_RESPONSE_OK);

@@ -93,11 +93,11 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
 {
     uint32_t slot = slot_of(sh, s);
 
-    cold->opened_ns = now_of(sh).ns;
+    cold->opened_tick = tick_of(sh);
     cold->buffer_bytes = 250; /* what a device takes before it says otherwise */
     sh->open_count++;
     COUNT(sh, accepted);
-    s->alive_tick = tick_of(sh);
+    s->alive_tick = cold->opened_tick;
     gw_ring_poll(sh->ring, slot, s->generation);
     s->flags |= GW_SESSION_POLL;
     s->ops_inflight++;
@@ -107,14 +107,12 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
         if (s->tls != NULL) {
             gw_session_move(s, GW_SESSION_HANDSHAKE);
             sh->handshake_count++;
-            cold->deadline_ns = cold->opened_ns + sh->options.handshake_s_max * GW_NS_PER_S;
-            arm_by(sh, s, cold->deadline_ns);
+            set_deadline(sh, s, sh->options.handshake_s_max);
             return;
         }
     }
     gw_session_move(s, GW_SESSION_LOGIN);
-    cold->deadline_ns = cold->opened_ns + sh->options.login_s_max * GW_NS_PER_S;
-    arm_by(sh, s, cold->deadline_ns);
+    set_deadline(sh, s, sh->options.login_s_max);
     if (has(s, GW_SESSION_TLS))
         close_session(sh, s, GW_CLOSE_NO_MEMORY);
 }

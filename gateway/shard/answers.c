@@ -58,8 +58,8 @@ void ping_meanwhile(struct gw_shard *sh, struct gw_session *s)
 
     if (s->state != GW_SESSION_LIVE)
         return;
-    cold->ping_ns = now_of(sh).ns + OWN_PING_EVERY_MS * GW_NS_PER_MS;
-    arm_by(sh, s, cold->ping_ns);
+    cold->ping_tick = tick_after(sh, OWN_PING_EVERY_MS * GW_NS_PER_MS);
+    arm_by(sh, s, ns_of_tick(sh, cold->ping_tick));
 }
 
 void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id)
@@ -85,7 +85,7 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED) || cold->ping_ns > now_of(sh).ns)
+    if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED) || cold->ping_tick > tick_of(sh))
         return;
     cold->own_ping_id = cold->own_ping_id == UINT16_MAX ? 1 : (uint16_t)(cold->own_ping_id + 1);
     struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = cold->own_ping_id};
@@ -93,7 +93,7 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
     COUNT(sh, own_pings);
     reply_frame(sh, s, &ping);
     flush_replies(sh, s);
-    cold->ping_ns = now_of(sh).ns + OWN_PING_EVERY_MS * GW_NS_PER_MS;
+    cold->ping_tick = tick_after(sh, OWN_PING_EVERY_MS * GW_NS_PER_MS);
 }
 
 /* One answer whose sequence is durable. */
@@ -148,6 +148,8 @@ void give_durable_answers(struct gw_shard *sh)
     }
     if (last != NULL)
         end_of(sh, last);
+    if (waiting_count(sh) == 0)
+        sh->answers_head = sh->answers_tail = 0; /* the same few pages again, not the next ones */
 }
 
 bool answers_ask_for_wake(struct gw_shard *sh)

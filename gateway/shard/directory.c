@@ -1,7 +1,8 @@
 /*
  * Where each device that this shard owns is connected: open addressing with linear probing, 16
  * bytes a cell, at most 7 in 8 cells filled; deletion shifts the cluster back, so there are no
- * tombstones to clean up.
+ * tombstones to clean up. The number of cells is any, not a power of two: up to twice the memory
+ * would be for nothing.
  *
  *   I1  A device has at most one place.
  *   I2  Only the same life of the same slot releases a place: a late goodbye of an old connection
@@ -12,13 +13,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static uint32_t cells_for(uint32_t entries_max)
+{
+    return (uint32_t)((uint64_t)entries_max * 8 / 7 + 8);
+}
+
+uint64_t directory_bytes(uint32_t entries_max)
+{
+    return (uint64_t)cells_for(entries_max) * sizeof(struct place);
+}
+
 int directory_init(struct directory *directory, uint32_t entries_max)
 {
-    uint32_t cells = 16;
+    uint32_t cells = cells_for(entries_max);
 
-    while ((uint64_t)cells * 7 / 8 < entries_max)
-        cells *= 2;
-    *directory = (struct directory){.mask = cells - 1, .count_max = entries_max};
+    *directory = (struct directory){.cell_count = cells, .count_max = entries_max};
     directory->cells = calloc(cells, sizeof *directory->cells);
     return directory->cells == NULL ? -ENOMEM : 0;
 }
@@ -31,7 +40,20 @@ void directory_fini(struct directory *directory)
 
 static uint32_t home_of(const struct directory *directory, uint32_t device)
 {
-    return (uint32_t)((device * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & directory->mask;
+    uint32_t hash = (uint32_t)((device * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
+
+    return (uint32_t)((uint64_t)hash * directory->cell_count >> 32);
+}
+
+static uint32_t cell_after(const struct directory *directory, uint32_t cell)
+{
+    return cell + 1 == directory->cell_count ? 0 : cell + 1;
+}
+
+/* Cells from `from` to `to`, going forward. */
+static uint32_t distance(const struct directory *directory, uint32_t from, uint32_t to)
+{
+    return to >= from ? to - from : to + directory->cell_count - from;
 }
 
 /* The device's cell, or the empty one where it would go. */
@@ -40,7 +62,7 @@ static uint32_t cell_of(const struct directory *directory, uint32_t device)
     uint32_t cell = home_of(directory, device);
 
     while (directory->cells[cell].device != 0 && directory->cells[cell].device != device)
-        cell = (cell + 1) & directory->mask;
+        cell = cell_after(directory, cell);
     return cell;
 }
 
@@ -68,12 +90,12 @@ void directory_release(struct directory *directory, struct place place)
         cell->generation != place.generation)
         return; /* I2 */
     directory->count--;
-    for (uint32_t next = (hole + 1) & directory->mask; directory->cells[next].device != 0;
-         next = (next + 1) & directory->mask) {
+    for (uint32_t next = cell_after(directory, hole); directory->cells[next].device != 0;
+         next = cell_after(directory, next)) {
         uint32_t home = home_of(directory, directory->cells[next].device);
 
         /* It may move into the hole unless its home lies behind the hole, cyclically. */
-        if (((next - home) & directory->mask) >= ((next - hole) & directory->mask)) {
+        if (distance(directory, home, next) >= distance(directory, hole, next)) {
             directory->cells[hole] = directory->cells[next];
             hole = next;
         }

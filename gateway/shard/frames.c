@@ -91,7 +91,7 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
     publish_record(sh, s, &online);
     s->flags |= GW_SESSION_ONLINE;
     if ((cold->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0)
-        cold->deadline_ns = now_of(sh).ns + sh->options.login_s_max * GW_NS_PER_S;
+        cold->deadline_tick = tick_after(sh, sh->options.login_s_max * GW_NS_PER_S);
     arm_by(sh, s, now_of(sh).ns + s->idle_s * GW_NS_PER_S);
 }
 
@@ -105,7 +105,7 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
     enum gw_login login = gw_index_login(sh->reader, shaped ? token : NULL, has(s, GW_SESSION_TLS),
                                          gw_ring_wall_us(sh->ring) / 1000000, &grant);
 
-    gw_index_token_tag(sh->options.index, token, cold->token_tag);
+    cold->token_tag = gw_index_token_tag(sh->options.index, token);
     gw_wipe(token, sizeof token);
     if (login == GW_LOGIN_GRANTED &&
         gw_penalty_applies(sh->options.penalties, grant.device, now_of(sh))) {
@@ -134,16 +134,18 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
 
 static void on_mismatch(struct gw_shard *sh, struct gw_session *s)
 {
-    struct gw_session_cold *cold = cold_of(sh, s);
     uint32_t strikes =
         gw_penalty_add(sh->options.penalties, s->device, now_of(sh), sh->options.mismatch_delay_s,
                        sh->options.mismatch_delay_s_max);
 
+    char tag[9];
+
     COUNT(sh, mismatches);
-    if (strikes == 1)
-        gw_log(GW_LOG_WARN, "product_mismatch", GW_U64("device", s->device),
-               GW_TEXT("token", cold->token_tag),
-               GW_TEXT("hint", "the board's firmware was built for another product"));
+    if (strikes != 1)
+        return;
+    (void)snprintf(tag, sizeof tag, "%08x", cold_of(sh, s)->token_tag);
+    gw_log(GW_LOG_WARN, "product_mismatch", GW_U64("device", s->device), GW_TEXT("token", tag),
+           GW_TEXT("hint", "the board's firmware was built for another product"));
 }
 
 static void do_info(struct gw_shard *sh, struct gw_session *s, const struct gw_frame *frame,
@@ -186,7 +188,7 @@ static void hold(struct gw_shard *sh, struct gw_session *s, const struct gw_fram
         return;
     }
     s->flags |= GW_SESSION_HELD;
-    arm_by(sh, s, cold->deadline_ns);
+    arm_by(sh, s, ns_of_tick(sh, cold->deadline_tick));
 }
 
 /* The info frame came: what was held goes in front of what is being read. */
@@ -265,7 +267,7 @@ static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_sessio
     if (cold->tx_bytes + sh->reply_bytes > sh->options.tx_bytes_max)
         return false; /* on_send resumes */
     if (cold->rate_ns <= now_of(sh).ns)
-        cold->slow_since_ns = 0; /* all paid for: it is not over its rate any more */
+        cold->slow_tick = 0; /* all paid for: it is not over its rate any more */
     if (cold->rate_ns > now_of(sh).ns + rate_burst_ns(sh)) {
         slow_down(sh, s);
         return false;

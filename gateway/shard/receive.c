@@ -140,7 +140,6 @@ static void on_tls_failed(struct gw_shard *sh, struct gw_session *s)
 
 static void on_established(struct gw_shard *sh, struct gw_session *s)
 {
-    struct gw_session_cold *cold = cold_of(sh, s);
     struct gw_tls_facts facts;
 
     gw_tls_facts(s->tls, &facts);
@@ -151,8 +150,7 @@ static void on_established(struct gw_shard *sh, struct gw_session *s)
     if (!facts.lean)
         COUNT(sh, tls_kept);
     gw_session_move(s, GW_SESSION_LOGIN);
-    cold->deadline_ns = now_of(sh).ns + sh->options.login_s_max * GW_NS_PER_S;
-    arm_by(sh, s, cold->deadline_ns);
+    set_deadline(sh, s, sh->options.login_s_max);
 }
 
 /* It will say no more; what it said and could not be taken yet is still taken. */
@@ -288,8 +286,8 @@ void slow_down(struct gw_shard *sh, struct gw_session *s)
 
     COUNT(sh, slowed);
     s->flags |= GW_SESSION_SLOWED;
-    if (cold->slow_since_ns == 0)
-        cold->slow_since_ns = now_of(sh).ns;
+    if (cold->slow_tick == 0)
+        cold->slow_tick = tick_after(sh, sh->options.rate_over_s_max * GW_NS_PER_S);
     /* Half a burst is let in at a time: fewer wake-ups than a frame at a time. */
     arm_by(sh, s, cold->rate_ns - rate_burst_ns(sh) / 2);
 }
@@ -297,10 +295,9 @@ void slow_down(struct gw_shard *sh, struct gw_session *s)
 void unslow(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
-    uint64_t over_ns = now_of(sh).ns - cold->slow_since_ns;
 
     s->flags &= ~(uint32_t)GW_SESSION_SLOWED;
-    if (over_ns >= sh->options.rate_over_s_max * GW_NS_PER_S) {
+    if (tick_of(sh) >= cold->slow_tick) {
         reply_status(sh, s, cold->last_id != 0 ? cold->last_id : 1, GW_RESPONSE_QUOTA_LIMIT);
         close_session(sh, s, GW_CLOSE_QUOTA);
         return;
@@ -344,7 +341,7 @@ void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
     if (c->res > 0) {
         if (!c->nonempty) {
             s->flags &= ~(uint32_t)GW_SESSION_READABLE;
-            cold->slow_since_ns = 0; /* it caught up */
+            cold->slow_tick = 0; /* it caught up */
         }
         if (s->state != GW_SESSION_CLOSING)
             feed(sh, s, c->bytes);
@@ -358,7 +355,7 @@ void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
         break;
     case EAGAIN:
         s->flags &= ~(uint32_t)GW_SESSION_READABLE;
-        cold->slow_since_ns = 0;
+        cold->slow_tick = 0;
         break;
     case ENOBUFS: /* a state, not a fault: every buffer is on loan */
         COUNT(sh, parked_for_buffers);

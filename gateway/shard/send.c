@@ -105,9 +105,9 @@ void start_send(struct gw_shard *sh, struct gw_session *s)
                  gw_chunk_queue_front(&sh->chunks, &s->tx));
     s->flags |= GW_SESSION_SEND;
     s->ops_inflight++;
-    cold->send_ns = now_of(sh).ns;
+    cold->send_tick = tick_after(sh, sh->options.send_s_max * GW_NS_PER_S);
     if (s->state != GW_SESSION_CLOSING)
-        arm_by(sh, s, cold->send_ns + sh->options.send_s_max * GW_NS_PER_S);
+        arm_by(sh, s, ns_of_tick(sh, cold->send_tick));
 }
 
 void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)

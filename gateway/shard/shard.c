@@ -34,15 +34,24 @@ static uint32_t accept_peer_count(const struct gw_shard_options *options)
     return options->accepts_pending * (options->listener_count == 0 ? 1 : options->listener_count);
 }
 
-uint32_t gw_shard_session_bytes(void)
+/* Devices are dealt to their owners by number and to shards by the kernel: an owner may know of
+   some more devices than it could serve. */
+static uint32_t directory_entries(const struct gw_shard_options *options)
 {
-    return sizeof(struct gw_session) + sizeof(struct gw_session_cold) + PRELOGIN_BYTES_MAX +
-           sizeof(struct place) * 2 + sizeof(uint32_t);
+    return options->sessions_max + options->sessions_max / 4 + 64;
+}
+
+uint32_t gw_shard_session_bytes(const struct gw_shard_options *options)
+{
+    return (uint32_t)(sizeof(struct gw_session) + sizeof(uint32_t) +
+                      sizeof(struct gw_session_cold) + PRELOGIN_BYTES_MAX +
+                      directory_bytes(directory_entries(options)) / options->sessions_max);
 }
 
 uint64_t gw_shard_bytes(const struct gw_shard_options *options)
 {
-    return sizeof(struct gw_shard) + (uint64_t)options->sessions_max * gw_shard_session_bytes() +
+    return sizeof(struct gw_shard) +
+           (uint64_t)options->sessions_max * gw_shard_session_bytes(options) +
            gw_slab_bytes(GW_CHUNK_BYTES, options->chunk_count) +
            (uint64_t)options->ring.buffers * options->ring.buffer_bytes +
            (uint64_t)power_of_two(options->answers_max) * sizeof(struct waiting_answer) +
@@ -78,7 +87,7 @@ static int allocate(struct gw_shard *sh)
         (err = gw_slab_init(&sh->chunks, GW_CHUNK_BYTES, options->chunk_count)) != 0 ||
         (err = gw_slab_init(&sh->accept_peers, sizeof(struct accept_peer),
                             accept_peer_count(options))) != 0 ||
-        (err = directory_init(&sh->directory, options->sessions_max * 2)) != 0)
+        (err = directory_init(&sh->directory, directory_entries(options))) != 0)
         return err;
     sh->answers_mask = power_of_two(options->answers_max) - 1;
     sh->answers = map_zeroed((sh->answers_mask + (size_t)1) * sizeof *sh->answers);
@@ -186,37 +195,44 @@ void gw_shard_listen(struct gw_shard *sh)
 
 void arm_by(struct gw_shard *sh, struct gw_session *s, uint64_t ns)
 {
-    const uint64_t tick_ns = GW_TIMER_TICK_MS * GW_NS_PER_MS;
     uint32_t slot = slot_of(sh, s);
 
     /* Lazy: a timer that goes off sooner stays, on_timer arms what is left. So a byte from a device
        that moves its deadline costs nothing here. */
     if (gw_timer_is_armed(&sh->wheel, slot) &&
-        sh->start.ns + s->timer.deadline_tick * tick_ns <= ns + tick_ns)
+        sh->start.ns + s->timer.deadline_tick * TICK_NS <= ns + TICK_NS)
         return;
     gw_timer_arm(&sh->wheel, slot, (struct gw_instant){.ns = ns});
+}
+
+void set_deadline(struct gw_shard *sh, struct gw_session *s, uint32_t seconds)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    cold->deadline_tick = tick_after(sh, seconds * GW_NS_PER_S);
+    arm_by(sh, s, ns_of_tick(sh, cold->deadline_tick));
 }
 
 static uint64_t idle_deadline_ns(const struct gw_shard *sh, const struct gw_session *s)
 {
     /* The byte came somewhere inside its tick: never early. */
-    return sh->start.ns + (s->alive_tick + UINT64_C(1)) * GW_TIMER_TICK_MS * GW_NS_PER_MS +
-           s->idle_s * GW_NS_PER_S;
+    return ns_of_tick(sh, s->alive_tick + 1) + s->idle_s * GW_NS_PER_S;
 }
 
 static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
     uint64_t now = now_of(sh).ns;
+    uint32_t tick = tick_of(sh);
     uint64_t idle = idle_deadline_ns(sh, s);
     uint64_t next;
 
-    if (has(s, GW_SESSION_SEND) && now >= cold->send_ns + sh->options.send_s_max * GW_NS_PER_S) {
+    if (has(s, GW_SESSION_SEND) && tick >= cold->send_tick) {
         s->flags |= GW_SESSION_PEER_GONE;
         close_session(sh, s, GW_CLOSE_SLOW_READER);
         return;
     }
-    if (has(s, GW_SESSION_HELD) && now >= cold->deadline_ns) {
+    if (has(s, GW_SESSION_HELD) && tick >= cold->deadline_tick) {
         close_session(sh, s, GW_CLOSE_INFO_MISSING);
         return;
     }
@@ -239,24 +255,24 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     if (has(s, GW_SESSION_SLOWED))
         next = gw_min_u64(next, cold->rate_ns - rate_burst_ns(sh) / 2);
     if (has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED))
-        next = gw_min_u64(next, cold->ping_ns);
+        next = gw_min_u64(next, ns_of_tick(sh, cold->ping_tick));
     if (has(s, GW_SESSION_HELD))
-        next = gw_min_u64(next, cold->deadline_ns);
+        next = gw_min_u64(next, ns_of_tick(sh, cold->deadline_tick));
     if (has(s, GW_SESSION_SEND))
-        next = gw_min_u64(next, cold->send_ns + sh->options.send_s_max * GW_NS_PER_S);
+        next = gw_min_u64(next, ns_of_tick(sh, cold->send_tick));
     arm_by(sh, s, next);
 }
 
 static void on_timer(struct gw_shard *sh, struct gw_session *s)
 {
     const struct gw_session_cold *cold = cold_of(sh, s);
-    bool late = now_of(sh).ns >= cold->deadline_ns;
+    bool late = tick_of(sh) >= cold->deadline_tick;
 
     switch ((enum gw_session_state)s->state) {
     case GW_SESSION_HANDSHAKE:
     case GW_SESSION_LOGIN:
         if (!late)
-            arm_by(sh, s, cold->deadline_ns);
+            arm_by(sh, s, ns_of_tick(sh, cold->deadline_tick));
         else
             close_session(sh, s,
                           s->state == GW_SESSION_LOGIN ? GW_CLOSE_LOGIN_TIMEOUT

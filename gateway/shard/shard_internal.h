@@ -33,10 +33,12 @@ struct place {
 
 struct directory {
     struct place *cells; /* open addressing, linear probing */
-    uint32_t mask;       /* cells - 1, a power of two       */
+    uint32_t cell_count;
     uint32_t count, count_max;
 };
 
+/* What is mapped for so many entries. */
+uint64_t directory_bytes(uint32_t entries_max);
 GW_MUST_USE int directory_init(struct directory *directory, uint32_t entries_max);
 void directory_fini(struct directory *directory);
 /*
@@ -175,9 +177,22 @@ static inline struct gw_instant now_of(const struct gw_shard *sh)
     return gw_ring_now(sh->ring);
 }
 
+#define TICK_NS (GW_TIMER_TICK_MS * GW_NS_PER_MS)
+
 static inline uint32_t tick_of(const struct gw_shard *sh)
 {
-    return (uint32_t)(gw_ns_between(sh->start, now_of(sh)) / (GW_TIMER_TICK_MS * GW_NS_PER_MS));
+    return (uint32_t)(gw_ns_between(sh->start, now_of(sh)) / TICK_NS);
+}
+
+/* The first tick that begins `ns` from now or later. */
+static inline uint32_t tick_after(const struct gw_shard *sh, uint64_t ns)
+{
+    return (uint32_t)((gw_ns_between(sh->start, now_of(sh)) + ns + TICK_NS - 1) / TICK_NS);
+}
+
+static inline uint64_t ns_of_tick(const struct gw_shard *sh, uint32_t tick)
+{
+    return sh->start.ns + tick * TICK_NS;
 }
 
 static inline bool has(const struct gw_session *s, uint32_t flag)
@@ -250,6 +265,8 @@ void retire_stuck(struct gw_shard *sh);
 
 /* shard.c: the session's one timer goes off at `ns` or before; on_timer sees what is due. */
 void arm_by(struct gw_shard *sh, struct gw_session *s, uint64_t ns);
+/* HANDSHAKE, LOGIN: closed unless it has got further within `seconds`. */
+void set_deadline(struct gw_shard *sh, struct gw_session *s, uint32_t seconds);
 
 static inline uint64_t rate_frame_ns(const struct gw_shard *sh)
 {

@@ -23,15 +23,36 @@ enum {
 static_assert((int)GW_KEYS_CLASSES * (int)GW_CACHE_LINE == (int)GW_KEYS_BYTES_MAX,
               "the largest keys fill the largest class");
 
-static uint32_t round8(size_t bytes)
+#define ROUND8(bytes) (((bytes) + 7) / 8 * 8)
+
+static const struct {
+    uint32_t bytes, count_max;
+} partials[GW_PARTIAL_CLASSES] = {
+    {ROUND8(sizeof(struct gw_partial) + GW_PARTIAL_SMALL_BYTES), PARTIALS_SMALL_MAX},
+    {ROUND8(sizeof(struct gw_partial) + GW_TLS_RECORD_BYTES_MAX), PARTIALS_LARGE_MAX},
+};
+
+static uint32_t partial_count(size_t class, uint32_t sessions_max)
 {
-    return (uint32_t)((bytes + 7) / 8 * 8);
+    return (uint32_t)gw_min_u64(sessions_max, partials[class].count_max);
+}
+
+uint32_t gw_tls_session_bytes(void)
+{
+    return (uint32_t)(sizeof(struct gw_tls) + GW_KEYS_BYTES_MAX + 2 * sizeof(uint32_t));
+}
+
+uint64_t gw_tls_context_bytes(uint32_t sessions_max)
+{
+    uint64_t bytes = sizeof(struct gw_tls_pool) + (uint64_t)sessions_max * gw_tls_session_bytes();
+
+    for (size_t class = 0; class < GW_PARTIAL_CLASSES; class ++)
+        bytes += gw_slab_bytes(partials[class].bytes, partial_count(class, sessions_max));
+    return bytes;
 }
 
 static int create_slabs(struct gw_tls_pool *pool, uint32_t sessions_max)
 {
-    const uint32_t small_bytes = round8(sizeof(struct gw_partial) + GW_PARTIAL_SMALL_BYTES);
-    const uint32_t large_bytes = round8(sizeof(struct gw_partial) + GW_TLS_RECORD_BYTES_MAX);
     int err = gw_slab_init(&pool->sessions, sizeof(struct gw_tls), sessions_max);
 
     for (uint32_t class = 0; err == 0 && class < GW_KEYS_CLASSES; class ++) {
@@ -43,12 +64,9 @@ static int create_slabs(struct gw_tls_pool *pool, uint32_t sessions_max)
         if (err == 0)
             (void)madvise(slab->slots, (size_t)slab->slot_bytes * slab->slot_count, MADV_DONTDUMP);
     }
-    if (err == 0)
-        err = gw_slab_init(&pool->partials[0], small_bytes,
-                           (uint32_t)gw_min_u64(sessions_max, PARTIALS_SMALL_MAX));
-    if (err == 0)
-        err = gw_slab_init(&pool->partials[1], large_bytes,
-                           (uint32_t)gw_min_u64(sessions_max, PARTIALS_LARGE_MAX));
+    for (size_t class = 0; err == 0 && class < GW_PARTIAL_CLASSES; class ++)
+        err = gw_slab_init(&pool->partials[class], partials[class].bytes,
+                           partial_count(class, sessions_max));
     return err;
 }
 

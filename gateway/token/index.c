@@ -367,16 +367,16 @@ bool gw_index_replaced(struct gw_index *index)
     return atomic_load(&index->replaced);
 }
 
-void gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES],
-                        char out[9])
+uint32_t gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES])
 {
     uint8_t mac[GW_SHA256_BYTES];
+    uint32_t tag;
 
     gw_hmac_sha256(gw_bytes_of(index->store.tag_key, sizeof index->store.tag_key),
                    gw_bytes_of(token, GW_TOKEN_BYTES), mac);
-    for (size_t i = 0; i < 4; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", mac[i]);
+    tag = gw_load_le32(mac);
     gw_wipe(mac, sizeof mac);
+    return tag;
 }
 
 int gw_index_stat(struct gw_index_reader *reader, struct gw_index_stat *out)

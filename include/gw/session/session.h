@@ -93,34 +93,37 @@ struct gw_session {
 };
 _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");
 
-/* What is read at login, at close and for the rarer frames. */
+/*
+ * What is read at login, at close and for the rarer frames. A *tick* is one of the timer wheel's
+ * (64 ms), since the shard's start; a deadline in ticks is never early and at most one late.
+ */
 struct gw_session_cold {
-    uint64_t epoch;         /* names this login for ever                                       */
-    uint64_t updates_at;    /* lane sequence that holds its newest record                      */
-    uint64_t opened_ns;     /* accept                                                          */
-    uint64_t deadline_ns;   /* of the handshake, the login, the held frames or the close       */
-    uint64_t send_ns;       /* when the send in flight began                                   */
-    uint64_t rate_ns;       /* when the frames taken so far are paid for, at the allowed rate  */
-    uint64_t slow_since_ns; /* over its rate without a break since; 0 when it is not          */
-    uint64_t ping_ns;       /* when the next PING of ours is due while one of theirs waits     */
-    uint64_t group_us;      /* time of the members of the open group                           */
-    uint32_t sequence;      /* of the last record                                              */
-    uint32_t product, org;
-    uint32_t park_next; /* link in a park list                                             */
-    uint32_t tx_bytes;  /* in the tx queue                                                 */
+    uint64_t epoch;         /* names this login for ever                                      */
+    uint64_t updates_at;    /* lane sequence that holds its newest record                     */
+    uint64_t rate_ns;       /* when the frames taken so far are paid for, at the allowed rate */
+    uint64_t group_us;      /* time of the members of the open group                          */
+    uint32_t opened_tick;   /* accept                                                         */
+    uint32_t deadline_tick; /* of the handshake, the login or the held frames                 */
+    uint32_t send_tick;     /* when the send in flight must have got somewhere                */
+    uint32_t ping_tick;     /* when the next PING of ours is due while one of theirs waits    */
+    uint32_t slow_tick;     /* over its rate, and closed if it still is then; 0: it is not    */
+    uint32_t sequence;      /* of the last record                                             */
+    uint32_t product;
+    uint32_t park_next;         /* link in a park list                                        */
+    uint32_t tx_bytes;          /* in the tx queue                                            */
     struct gw_chunk_queue held; /* frames that wait for the info frame, as they came          */
-    uint16_t ping_id;      /* newest PING that waits for the disk                             */
-    uint16_t own_ping_id;  /* counter for PINGs of ours, never 0                              */
-    uint16_t last_id;      /* of the newest frame, for a status that answers no frame         */
-    uint16_t buffer_bytes; /* "buff-in": larger bodies are never sent to this device          */
+    uint32_t token_tag;         /* what logs may say of the token                             */
+    uint16_t ping_id;           /* newest PING that waits for the disk                        */
+    uint16_t own_ping_id;       /* counter for PINGs of ours, never 0                         */
+    uint16_t last_id;           /* of the newest frame, for a status that answers no frame    */
+    uint16_t buffer_bytes;      /* "buff-in": larger bodies are never sent to this device     */
     uint16_t peer_port;
-    uint8_t prelogin_bytes; /* of a partial login, in the shard's own array                    */
-    uint8_t peer_is_v6;
+    uint8_t prelogin_bytes : 7; /* of a partial login, in the shard's own array               */
+    uint8_t peer_is_v6 : 1;
     uint8_t product_flags;
-    uint8_t peer[16];  /* network order; v4 in the first four bytes                       */
-    char token_tag[9]; /* what logs may say of the token                                  */
+    uint8_t peer[16]; /* network order; v4 in the first four bytes                            */
 };
-_Static_assert(sizeof(struct gw_session_cold) <= 176, "planned bytes per session");
+_Static_assert(sizeof(struct gw_session_cold) == 112, "planned bytes per session");
 
 struct gw_session_limits {
     uint32_t frame_body_bytes_max;

@@ -64,8 +64,8 @@ struct gw_shard_metrics {
 
 /* What gw_shard_create will allocate for these options, in bytes: for the memory plan. */
 uint64_t gw_shard_bytes(const struct gw_shard_options *options);
-/* The planned bytes of one session: hot, cold, directory, slab links. */
-uint32_t gw_shard_session_bytes(void);
+/* Of these, what one session takes: hot and cold part, partial login, share of the directory. */
+uint32_t gw_shard_session_bytes(const struct gw_shard_options *options);
 
 /* 0 or -errno. */
 GW_MUST_USE int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **out);

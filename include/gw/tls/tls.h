@@ -74,6 +74,14 @@ GW_MUST_USE int gw_tls_contexts_create(const struct gw_tls_options *options,
  */
 void gw_tls_context_destroy(struct gw_tls_context *context);
 
+/*
+ * For the memory plan: what a context takes for `sessions_max` sessions that have parted with their
+ * SSL objects, partial records and all; and the most that one of them takes of it. A session with
+ * an SSL object takes some 2,650 bytes of the heap besides, 8 KiB while its handshake runs.
+ */
+uint64_t gw_tls_context_bytes(uint32_t sessions_max);
+uint32_t gw_tls_session_bytes(void);
+
 /* For the log and for expiry alarms: which leaf, until when (seconds since 1970), serial in hex. */
 struct gw_tls_leaf {
     bool present;

@@ -145,9 +145,8 @@ GW_MUST_USE int gw_index_changes(struct gw_index_reader *reader, uint64_t after,
  */
 GW_MUST_USE bool gw_index_replaced(struct gw_index *index);
 
-/* What a log line may say of a token: 8 hexadecimal digits, keyed, and a NUL. */
-void gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES],
-                        char out[9]);
+/* What a log line may say of a token, as 8 hexadecimal digits: keyed, so that it leads nowhere. */
+uint32_t gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW_TOKEN_BYTES]);
 
 struct gw_index_stat {
     uint64_t generation; /* grows with every commit of the writer */
