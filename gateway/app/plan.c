@@ -139,6 +139,8 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .count = plan->shards,
         .sessions_max = config->sessions_per_shard,
         .handshakes_max = config->handshakes_max,
+        .handshakes_per_turn = config->handshakes_per_turn,
+        .handshake_age_s_max = config->handshake_age_s_max,
         .accepts_pending = config->accepts_pending,
         .chunk_count = config->chunks_per_shard,
         .answers_max = config->answers_max,

@@ -3,8 +3,10 @@
  * file of a slot acquired beforehand and with an address of its own: a multishot accept would write
  * every peer's address to one place, and a direct descriptor has no getpeername.
  *
+ * Accepting goes on whatever else there is to do, so that the age of a connection is known: what
+ * waits in the listen queue is not seen.
+ *
  *   I1  open + accepting sessions never exceed sessions_max: an accepted connection has a slot.
- *   I2  Accepts stop while handshakes_max handshakes run; peers wait in the listen queue.
  */
 #include "shard_internal.h"
 
@@ -40,14 +42,10 @@ void accept_refill(struct gw_shard *sh)
 {
     if (!sh->listening || sh->phase != SHARD_SERVING || sh->accept_retry.ns > now_of(sh).ns)
         return;
-    for (uint32_t i = 0; i < sh->options.listener_count; i++) {
-        bool tls = sh->options.listeners[i].tls;
-
+    for (uint32_t i = 0; i < sh->options.listener_count; i++)
         while (sh->accepting[i] < sh->options.accepts_pending &&
-               sh->open_count + sh->accepting_count < sh->options.sessions_max &&
-               !(tls && sh->handshake_count >= sh->options.handshakes_max)) /* I2 */
+               sh->open_count + sh->accepting_count < sh->options.sessions_max)
             queue_accept(sh, i);
-    }
 }
 
 void accept_stop(struct gw_shard *sh)
@@ -103,18 +101,12 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
     s->ops_inflight++;
     if (sh->options.listeners[s->listener].tls) {
         s->flags |= GW_SESSION_TLS;
-        s->tls = gw_tls_open(sh->tls);
-        if (s->tls != NULL) {
-            gw_session_move(s, GW_SESSION_HANDSHAKE);
-            sh->handshake_count++;
-            set_deadline(sh, s, sh->options.handshake_s_max);
-            return;
-        }
+        gw_session_move(s, GW_SESSION_HANDSHAKE);
+        set_deadline(sh, s, sh->options.handshake_s_max);
+    } else {
+        gw_session_move(s, GW_SESSION_LOGIN);
+        set_deadline(sh, s, sh->options.login_s_max);
     }
-    gw_session_move(s, GW_SESSION_LOGIN);
-    set_deadline(sh, s, sh->options.login_s_max);
-    if (has(s, GW_SESSION_TLS))
-        close_session(sh, s, GW_CLOSE_NO_MEMORY);
 }
 
 void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)

@@ -246,6 +246,10 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
             park_for_lane(sh, s);
             return;
         }
+        if (waits_for_handshake(s)) {
+            slot_list_push(sh, &sh->hellos, slot);
+            return;
+        }
     }
     if (sh->receives_inflight >= sh->options.ring.buffers) {
         slot_list_push(sh, &sh->buffer_parked, slot);
@@ -307,6 +311,13 @@ void unslow(struct gw_shard *sh, struct gw_session *s)
 
 /* ---- completions ---- */
 
+void peer_gone(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason)
+{
+    s->flags &= ~(uint32_t)GW_SESSION_READABLE;
+    s->flags |= GW_SESSION_PEER_GONE;
+    close_session(sh, s, reason);
+}
+
 void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)
 {
     if (c->last)
@@ -316,6 +327,10 @@ void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
             close_session(sh, s, GW_CLOSE_PEER_RESET);
         return;
     }
+    if (waits_for_handshake(s) && (c->res & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+        peer_gone(sh, s, GW_CLOSE_PEER_CLOSED);
+        return;
+    }
     s->flags |= GW_SESSION_READABLE; /* POLLHUP and POLLERR too: the recv tells which */
     if (c->last && !has(s, GW_SESSION_CANCELLED)) {
         gw_ring_poll(sh->ring, slot_of(sh, s), s->generation);
@@ -323,13 +338,6 @@ void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
         s->ops_inflight++;
     }
     try_receive(sh, s);
-}
-
-static void peer_gone(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason)
-{
-    s->flags &= ~(uint32_t)GW_SESSION_READABLE;
-    s->flags |= GW_SESSION_PEER_GONE;
-    close_session(sh, s, reason);
 }
 
 void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)

@@ -46,7 +46,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     gw_assert(reason != GW_CLOSE_NONE);
     s->close_reason = (uint8_t)reason;
     gw_counter_add(&sh->metrics.closed[reason], 1);
-    if (s->state == GW_SESSION_HANDSHAKE)
+    if (s->state == GW_SESSION_HANDSHAKE && s->tls != NULL)
         sh->handshake_count--;
     if (s->state == GW_SESSION_LIVE)
         sh->live_count--;

@@ -124,6 +124,7 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     sh->accept_peers = GW_SLAB_EMPTY;
     sh->lane_parked = SLOT_LIST_EMPTY;
     sh->buffer_parked = SLOT_LIST_EMPTY;
+    sh->hellos = SLOT_LIST_EMPTY;
     sh->retiring = SLOT_LIST_EMPTY;
     if ((err = allocate(sh)) != 0) {
         sh->tls = NULL; /* still the caller's */
@@ -446,6 +447,7 @@ static void publish_gauges(struct gw_shard *sh)
     GAUGE(sh, sessions, sh->open_count);
     GAUGE(sh, sessions_live, sh->live_count);
     GAUGE(sh, handshakes, sh->handshake_count);
+    GAUGE(sh, handshakes_waiting, sh->hellos.count);
     GAUGE(sh, chunks_taken, sh->chunks.taken_count);
     GAUGE(sh, ring_enters, stat.enters);
     GAUGE(sh, ring_completions, stat.completions);
@@ -469,7 +471,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
         if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
             return 0;
     }
-    if (mail_waits(sh))
+    if (mail_waits(sh) || may_admit(sh))
         return 0;
     if (sh->accept_retry.ns > now.ns)
         ns = gw_min_u64(ns, sh->accept_retry.ns - now.ns);
@@ -497,6 +499,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     run_timers(sh);
     give_durable_answers(sh);
     resume_parked(sh);
+    admit_handshakes(sh);
     retire_stuck(sh);
     accept_refill(sh);
     run_stop(sh);
@@ -546,7 +549,7 @@ void gw_shard_check(const struct gw_shard *sh)
         accepting += s->state == GW_SESSION_ACCEPTING;
         open += s->state != GW_SESSION_ACCEPTING;
         live += s->state == GW_SESSION_LIVE;
-        handshakes += s->state == GW_SESSION_HANDSHAKE;
+        handshakes += s->state == GW_SESSION_HANDSHAKE && s->tls != NULL;
     }
     gw_assert(open == sh->open_count && live == sh->live_count);
     gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);

@@ -3,6 +3,7 @@
  *
  *   shard.c      the loop, timers, start and stop
  *   accept.c     listeners to sessions
+ *   admit.c      who may begin a TLS handshake, and when
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   answers.c    answers that wait for the disk
@@ -119,6 +120,7 @@ struct gw_shard {
     /* work that waits */
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
     struct slot_list buffer_parked; /* for a receive buffer                                   */
+    struct slot_list hellos;        /* for their handshake to begin                           */
     struct slot_list retiring;      /* closed, but still owing a record or a message          */
     uint32_t receives_inflight;
     struct waiting_answer *answers; /* a ring */
@@ -206,11 +208,25 @@ void accept_refill(struct gw_shard *sh);
 void accept_stop(struct gw_shard *sh);
 void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
 
+/* admit.c */
+/* Begins handshakes of those who spoke, as many as a turn and the shard allow. */
+void admit_handshakes(struct gw_shard *sh);
+/* Could one begin now? */
+bool may_admit(const struct gw_shard *sh);
+
+/* In HANDSHAKE: it waits for its turn, and nothing of it has been read. */
+static inline bool waits_for_handshake(const struct gw_session *s)
+{
+    return s->state == GW_SESSION_HANDSHAKE && s->tls == NULL;
+}
+
 /* receive.c */
 void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
 void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
 /* Reads if there is something to read and nothing speaks against it; otherwise parks. */
 void try_receive(struct gw_shard *sh, struct gw_session *s);
+/* The peer has left, or is treated as if it had: nothing more is said to it. */
+void peer_gone(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason);
 /* Takes what was kept, then reads. */
 void resume_reading(struct gw_shard *sh, struct gw_session *s);
 /* Reads again for whoever waits for room or buffers, as far as there is some. */

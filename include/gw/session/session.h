@@ -8,7 +8,7 @@
  *    +---- CLOSING <-----------+-----------+--------+
  *
  *   ACCEPTING  the slot waits for a connection; no peer yet
- *   HANDSHAKE  TLS runs; handshake deadline
+ *   HANDSHAKE  TLS runs, or waits for its turn (no TLS state yet); handshake deadline
  *   LOGIN      the first frame must be a login; login deadline
  *   LIVE       device set, registered in the directory, heartbeat deadline
  *   CLOSING    reason set (the first one wins), nothing new starts; last bytes get a short time,
@@ -77,7 +77,7 @@ enum gw_session_flags {
 
 /* What every event touches: one cache line. */
 struct gw_session {
-    _Alignas(64) struct gw_tls *tls; /* NULL for plain sessions and in FREE, ACCEPTING        */
+    _Alignas(64) struct gw_tls *tls; /* NULL for plain sessions and until the handshake begins */
     uint32_t generation;             /* which life of this slot                               */
     uint32_t device;                 /* number in the index; 0 until the login succeeded      */
     struct gw_chunk_queue rx;        /* a partial frame                                       */

@@ -33,6 +33,8 @@ struct gw_shard_options {
     uint32_t number, count; /* this shard, all shards                                     */
     uint32_t sessions_max;
     uint32_t handshakes_max;  /* in progress at once                                        */
+    uint32_t handshakes_per_turn;
+    uint32_t handshake_age_s_max; /* a connection that waited longer is closed instead      */
     uint32_t accepts_pending; /* accept operations kept queued, per listener                */
     uint32_t chunk_count;
     uint32_t answers_max;    /* answers that wait for the disk                             */

@@ -1,0 +1,55 @@
+/*
+ * Handshakes are begun in the order in which clients spoke, a few each turn, and never for a client
+ * that has waited for so long that it is about to leave. Devices give up after 6 s and come back 5
+ * s later without jitter: a queue that is served beyond that age is work for those who have gone,
+ * and stays so for ever. Until its turn comes a connection costs its slot and no TLS state; the
+ * private key's work, which is nearly all of a login, comes after.
+ *
+ *   I1  A session in HANDSHAKE has no TLS state until it is admitted here, and nothing is read of
+ * it before. I2  A client that hung up or waited too long is closed without a private-key
+ * operation.
+ */
+#include "shard_internal.h"
+
+enum { LOOKED_AT_PER_TURN_MAX = 1024 };
+
+static bool is_late(const struct gw_shard *sh, const struct gw_session *s)
+{
+    uint64_t age_ns = (uint64_t)(tick_of(sh) - cold_of(sh, s)->opened_tick) * TICK_NS;
+
+    return age_ns > sh->options.handshake_age_s_max * GW_NS_PER_S;
+}
+
+static void admit(struct gw_shard *sh, struct gw_session *s)
+{
+    if (is_late(sh, s)) {
+        peer_gone(sh, s, GW_CLOSE_HANDSHAKE_LATE); /* I2 */
+        return;
+    }
+    s->tls = gw_tls_open(sh->tls);
+    if (s->tls == NULL) {
+        close_session(sh, s, GW_CLOSE_NO_MEMORY);
+        return;
+    }
+    sh->handshake_count++;
+    try_receive(sh, s);
+}
+
+bool may_admit(const struct gw_shard *sh)
+{
+    return sh->hellos.count > 0 && sh->handshake_count < sh->options.handshakes_max;
+}
+
+void admit_handshakes(struct gw_shard *sh)
+{
+    uint32_t begun_max = sh->handshake_count + sh->options.handshakes_per_turn;
+
+    for (uint32_t n = 0;
+         n < LOOKED_AT_PER_TURN_MAX && sh->handshake_count < begun_max && may_admit(sh); n++) {
+        struct gw_session *s = session_at(sh, slot_list_pop(sh, &sh->hellos));
+
+        if (s->state == GW_SESSION_HANDSHAKE)
+            admit(sh, s);
+        retire_if_quiet(sh, s);
+    }
+}
