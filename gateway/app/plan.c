@@ -118,6 +118,8 @@ struct gw_ring_options plan_ring(const struct gw_config *config)
         .files = config->sessions_per_shard,
         .buffers = config->ring_receive_buffers,
         .buffer_bytes = config->ring_receive_bytes,
+        .gather = config->ring_gather,
+        .gather_us = config->ring_gather_us,
     };
 
     /* Every session may have something to say in the same turn. */

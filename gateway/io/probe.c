@@ -12,7 +12,7 @@
 static const struct {
     const char *name;
     uint32_t bit;
-} features[] = {{"msg_ring", GW_RING_MSG_RING}};
+} features[] = {{"msg_ring", GW_RING_MSG_RING}, {"min_wait", GW_RING_MIN_WAIT}};
 
 uint32_t gw_ring_feature_by_name(const char *name)
 {
@@ -42,9 +42,10 @@ size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t c
 {
     struct io_uring_probe *probe = io_uring_get_probe();
     struct io_uring uring;
-    bool files = false, buffers = false;
+    bool files = false, buffers = false, min_wait = false;
 
     if (io_uring_queue_init(4, &uring, 0) == 0) {
+        min_wait = (uring.features & (1u << 15)) != 0; /* IORING_FEAT_MIN_TIMEOUT */
         struct io_uring_buf_ring *memory = NULL;
 
         files = io_uring_register_files_sparse(&uring, 16) == 0;
@@ -68,6 +69,8 @@ size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t c
         {"cancel by descriptor", "5.19", "none", true, HAS(ASYNC_CANCEL), true},
         {"msg_ring", "5.18", "eventfd read on the ring", false, HAS(MSG_RING),
          HAS(MSG_RING) && (disabled & GW_RING_MSG_RING) == 0},
+        {"min_wait", "6.12", "two waits in place of one while busy", false, min_wait,
+         min_wait && (disabled & GW_RING_MIN_WAIT) == 0},
     };
 #undef HAS
     size_t count = GW_ARRAY_COUNT(table) < capacity ? GW_ARRAY_COUNT(table) : capacity;

@@ -29,6 +29,9 @@
 
 enum { BATCH = 128, LISTENERS_MAX = 16, PEERS_MAX = 256 };
 
+#define WAIT_NS_MAX         (3600 * GW_NS_PER_S)
+#define FEATURE_MIN_TIMEOUT (1u << 15) /* IORING_FEAT_MIN_TIMEOUT, which liburing 2.3 lacks */
+
 struct gw_ring {
     struct io_uring uring;
     struct buffer_ring buffers;
@@ -41,6 +44,10 @@ struct gw_ring {
     int event_fd;
     int fd; /* of the ring itself: what MSG_RING from another ring names */
     bool message_used;
+    bool min_wait_used;
+    bool worked; /* the last wait brought completions */
+    uint32_t gather, gather_us;
+    uint32_t enter_flags;             /* what an enter of our own must say of uring.enter_ring_fd */
     struct gw_ring *peers[PEERS_MAX]; /* rings that were sent a message */
     uint32_t peer_count;
     int listeners[LISTENERS_MAX];
@@ -144,6 +151,8 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
     }
     memset(ring, 0, sizeof *ring);
     ring->message_used = (options->disabled & GW_RING_MSG_RING) == 0;
+    ring->gather = options->gather;
+    ring->gather_us = options->gather_us;
     ring->event_fd = eventfd(0, EFD_CLOEXEC);
     if (ring->event_fd < 0) {
         err = -errno;
@@ -154,6 +163,8 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
     if ((err = io_uring_queue_init_params(options->sq_entries, &ring->uring, &params)) != 0)
         goto fail_event;
     ring->fd = ring->uring.ring_fd;
+    ring->min_wait_used =
+        (options->disabled & GW_RING_MIN_WAIT) == 0 && (params.features & FEATURE_MIN_TIMEOUT) != 0;
     step = "registration of the descriptor table";
     if ((err = io_uring_register_files_sparse(&ring->uring, options->files)) != 0)
         goto fail_ring;
@@ -161,7 +172,8 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
     err = buffer_ring_init(&ring->buffers, &ring->uring, options->buffers, options->buffer_bytes);
     if (err != 0)
         goto fail_ring;
-    (void)io_uring_register_ring_fd(&ring->uring); /* saves a look-up per enter; optional */
+    if (io_uring_register_ring_fd(&ring->uring) == 1) /* saves a look-up per enter; optional */
+        ring->enter_flags = IORING_ENTER_REGISTERED_RING;
     arm_event(ring);
     read_clock(ring);
     *out = ring;
@@ -273,24 +285,75 @@ void gw_ring_close(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     tag(sqe, GW_OP_CLOSE, slot, generation);
 }
 
-int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
+/* Waits for `count` completions, at most timeout_ns. */
+static int wait_for(struct gw_ring *ring, uint32_t count, uint64_t timeout_ns)
 {
-    int err;
+    struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / GW_NS_PER_S),
+                                   .tv_nsec = (int64_t)(timeout_ns % GW_NS_PER_S)};
+    struct io_uring_cqe *cqe;
 
     ring->stat.enters++;
-    if (ring->batch_next < ring->batch_count) { /* the turn was cut short: there is work already */
-        err = io_uring_submit(&ring->uring);
-    } else if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0) {
-        err = io_uring_submit_and_get_events(&ring->uring);
-    } else if (timeout_ns == UINT64_MAX) {
-        err = io_uring_submit_and_wait(&ring->uring, 1);
-    } else {
-        struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / GW_NS_PER_S),
-                                       .tv_nsec = (int64_t)(timeout_ns % GW_NS_PER_S)};
-        struct io_uring_cqe *cqe;
+    return io_uring_submit_and_wait_timeout(&ring->uring, &cqe, count, &ts, NULL);
+}
 
-        err = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, &ts, NULL);
+/*
+ * Waits for `gather` completions until gather_us have passed, and from then on for the first one,
+ * all in one call. The kernel looks at the minimum only below a longer timeout.
+ */
+static int wait_min(struct gw_ring *ring, uint64_t timeout_ns)
+{
+    struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / GW_NS_PER_S),
+                                   .tv_nsec = (int64_t)(timeout_ns % GW_NS_PER_S)};
+    struct io_uring_getevents_arg arg = {
+        .pad = ring->gather_us, /* min_wait_usec in kernels that have it */
+        .ts = (uint64_t)(uintptr_t)&ts,
+    };
+
+    ring->stat.enters++;
+    return io_uring_enter2((unsigned)ring->uring.enter_ring_fd, 0, ring->gather,
+                           ring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                           (sigset_t *)&arg, sizeof arg);
+}
+
+/*
+ * A wake-up costs several times what a message does, so a busy shard wakes for some messages at a
+ * time. An idle one is woken by the first: then gather_us have long passed.
+ */
+static int gather(struct gw_ring *ring, uint64_t timeout_ns)
+{
+    uint64_t gather_ns = ring->gather_us * GW_NS_PER_US;
+    int err;
+
+    if (ring->gather <= 1 || timeout_ns <= gather_ns)
+        return wait_for(ring, 1, timeout_ns);
+    if (ring->min_wait_used)
+        return wait_min(ring, timeout_ns);
+    if (!ring->worked)
+        return wait_for(ring, 1, timeout_ns);
+    err = wait_for(ring, ring->gather, gather_ns);
+    return io_uring_cq_ready(&ring->uring) > 0 || (err < 0 && err != -ETIME)
+               ? err
+               : wait_for(ring, 1, timeout_ns - gather_ns);
+}
+
+int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
+{
+    bool queued = io_uring_sq_ready(&ring->uring) > 0 || io_uring_cq_ready(&ring->uring) > 0;
+    int err = 0;
+
+    timeout_ns = gw_min_u64(timeout_ns, WAIT_NS_MAX);
+    if (ring->batch_next < ring->batch_count) { /* the turn was cut short: there is work already */
+        ring->stat.enters++;
+        err = io_uring_submit(&ring->uring);
+        timeout_ns = 0;
+    } else if (timeout_ns == 0 || queued) {
+        /* What is queued mostly completes at once, and waits for nobody. */
+        ring->stat.enters++;
+        err = io_uring_submit_and_get_events(&ring->uring);
     }
+    if (timeout_ns > 0 && io_uring_cq_ready(&ring->uring) == 0)
+        err = gather(ring, timeout_ns);
+    ring->worked = io_uring_cq_ready(&ring->uring) > 0;
     read_clock(ring);
     uint32_t overflow = *ring->uring.cq.koverflow;
 

@@ -1,13 +1,12 @@
 /*
- * Handshakes are begun in the order in which clients spoke, a few each turn, and never for a client
- * that has waited for so long that it is about to leave. Devices give up after 6 s and come back 5
- * s later without jitter: a queue that is served beyond that age is work for those who have gone,
- * and stays so for ever. Until its turn comes a connection costs its slot and no TLS state; the
- * private key's work, which is nearly all of a login, comes after.
+ * Handshakes are begun in the order in which clients spoke, a few each turn, and never for a
+ * client that has waited for so long that it is about to leave. Devices give up after 6 s and come
+ * back 5 s later, without jitter: a queue that is served beyond that age is work for those who
+ * have gone, and stays so for ever. Until its turn comes a connection costs its slot and no TLS
+ * state; the private key's work, which is nearly all of a login, comes after.
  *
- *   I1  A session in HANDSHAKE has no TLS state until it is admitted here, and nothing is read of
- * it before. I2  A client that hung up or waited too long is closed without a private-key
- * operation.
+ *   I1  A session in HANDSHAKE has no TLS state, and is not read, before it is admitted here.
+ *   I2  A client that hung up or waited too long is closed without a private-key operation.
  */
 #include "shard_internal.h"
 

@@ -49,7 +49,8 @@ struct gw_completion {
 
 /* Newer features, each with a fall-back; a set bit in `disabled` keeps the fall-back. */
 enum gw_ring_feature {
-    GW_RING_MSG_RING = 1, /* wakes another ring without an eventfd; always wakes by eventfd */
+    GW_RING_MSG_RING = 1, /* wakes another ring without an eventfd; always wakes by eventfd     */
+    GW_RING_MIN_WAIT = 2, /* gw_ring_wait gathers completions in one call (6.12); in two          */
 };
 
 /* The bit of a feature's name ("msg_ring"), 0 for a name we do not know. */
@@ -61,6 +62,8 @@ struct gw_ring_options {
     uint32_t files;   /* size of the direct descriptor table                         */
     uint32_t buffers; /* receive buffers, a power of two <= 32768                    */
     uint32_t buffer_bytes;
+    /* gw_ring_wait: so many completions are worth ending it; fewer, once gather_us have passed. */
+    uint32_t gather, gather_us;
     uint32_t disabled; /* enum gw_ring_feature bits                                   */
 };
 

@@ -25,13 +25,16 @@ struct fixture {
     struct sockaddr_in address;
 };
 
-static struct fixture open_fixture(void)
+static struct fixture open_fixture_with(uint32_t gather, uint32_t gather_us, uint32_t disabled)
 {
     struct gw_ring_options options = {.sq_entries = 16,
                                       .cq_entries = 64,
                                       .files = FILES,
                                       .buffers = BUFFERS,
-                                      .buffer_bytes = BUFFER_BYTES};
+                                      .buffer_bytes = BUFFER_BYTES,
+                                      .gather = gather,
+                                      .gather_us = gather_us,
+                                      .disabled = disabled};
     struct fixture f = {
         .address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
     socklen_t bytes = sizeof f.address;
@@ -46,6 +49,11 @@ static struct fixture open_fixture(void)
     f.listener = gw_ring_listener_add(f.ring, f.listener_fd);
     assert_true(f.listener >= 0);
     return f;
+}
+
+static struct fixture open_fixture(void)
+{
+    return open_fixture_with(0, 0, 0);
 }
 
 static void close_fixture(struct fixture *f)
@@ -314,6 +322,63 @@ static void a_wait_ends_in_time(void **state)
     close_fixture(&f);
 }
 
+static uint64_t wait_took(struct gw_ring *ring)
+{
+    struct gw_instant before = gw_ring_now(ring);
+
+    assert_int_equal(gw_ring_wait(ring, 5 * GW_NS_PER_S), 0);
+    return gw_ns_between(before, gw_ring_now(ring)) / GW_NS_PER_MS;
+}
+
+static void *send_late(void *fd)
+{
+    struct timespec late = {.tv_nsec = 600 * 1000000};
+
+    (void)nanosleep(&late, NULL);
+    return send(*(const int *)fd, "x", 1, 0) == 1 ? fd : NULL;
+}
+
+/* Busy, it takes what comes within gather_us, or `gather` events at once; idle, the first. */
+static void a_busy_ring_gathers_and_an_idle_one_does_not(void **state)
+{
+    enum { GATHER = 2, GATHER_MS = 300 };
+
+    (void)state;
+    for (uint32_t disabled = 0; disabled <= GW_RING_MIN_WAIT; disabled += GW_RING_MIN_WAIT) {
+        struct fixture f = open_fixture_with(GATHER, GATHER_MS * 1000, disabled);
+        int fds[GATHER] = {connect_to(&f, 0), connect_to(&f, 1)};
+        pthread_t late;
+        void *sent;
+
+        for (uint32_t slot = 0; slot < GATHER; slot++)
+            gw_ring_poll(f.ring, slot, GENERATION);
+        assert_int_equal(gw_ring_wait(f.ring, 0), 0);
+
+        /* As many as are worth it: at once. What the last turn saw makes the ring busy. */
+        for (int i = 0; i < GATHER; i++)
+            assert_int_equal(send(fds[i], "x", 1, 0), 1);
+        assert_true(wait_took(f.ring) < GATHER_MS / 2);
+        for (int i = 0; i < GATHER; i++)
+            assert_int_equal(next(f.ring).kind, GW_OP_POLL);
+
+        /* Fewer: when their time is up. */
+        assert_int_equal(send(fds[0], "x", 1, 0), 1);
+        assert_true(wait_took(f.ring) >= GATHER_MS - 50);
+        assert_int_equal(next(f.ring).kind, GW_OP_POLL);
+
+        /* Idle for longer than that: the first one. */
+        assert_int_equal(gw_ring_wait(f.ring, 0), 0);
+        assert_int_equal(pthread_create(&late, NULL, send_late, &fds[1]), 0);
+        assert_true(wait_took(f.ring) < 600 + GATHER_MS / 2);
+        assert_int_equal(next(f.ring).kind, GW_OP_POLL);
+        assert_int_equal(pthread_join(late, &sent), 0);
+        assert_ptr_equal(sent, &fds[1]);
+        for (int i = 0; i < GATHER; i++)
+            (void)close(fds[i]);
+        close_fixture(&f);
+    }
+}
+
 static void more_operations_than_entries_are_submitted_in_turns(void **state)
 {
     struct fixture f = open_fixture();
@@ -354,6 +419,7 @@ int main(void)
         cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
         cmocka_unit_test(a_ring_wakes_another_with_and_without_messages),
         cmocka_unit_test(a_wait_ends_in_time),
+        cmocka_unit_test(a_busy_ring_gathers_and_an_idle_one_does_not),
         cmocka_unit_test(more_operations_than_entries_are_submitted_in_turns),
         cmocka_unit_test(too_many_files_are_explained),
     };
