@@ -7,7 +7,7 @@
 #include <gw/io/ring.h>
 
 /* Kinds of this room alone: they never leave it. */
-enum { OP_EVENT = 128, OP_MESSAGE, OP_MESSAGE_SENT, OP_CANCEL_ACCEPT };
+enum { OP_EVENT = 128, OP_MESSAGE, OP_MESSAGE_SENT, OP_CANCEL };
 
 static inline uint64_t op_pack(uint32_t kind, uint32_t generation, uint32_t slot)
 {

@@ -261,20 +261,13 @@ void gw_ring_shutdown(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     tag_file(sqe, GW_OP_SHUTDOWN, slot, generation);
 }
 
-void gw_ring_cancel(struct gw_ring *ring, uint32_t slot, uint32_t generation)
+/* By name and not by file: that would look at every armed poll of the ring, for each close. */
+void gw_ring_cancel(struct gw_ring *ring, enum gw_op_kind kind, uint32_t slot, uint32_t generation)
 {
     struct io_uring_sqe *sqe = take_sqe(ring);
 
-    io_uring_prep_cancel_fd(sqe, (int)slot, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
-    tag(sqe, GW_OP_CANCEL, slot, generation);
-}
-
-void gw_ring_cancel_accept(struct gw_ring *ring, uint32_t slot, uint32_t generation)
-{
-    struct io_uring_sqe *sqe = take_sqe(ring);
-
-    io_uring_prep_cancel64(sqe, op_pack(GW_OP_ACCEPT, generation, slot), 0);
-    tag(sqe, OP_CANCEL_ACCEPT, slot, generation);
+    io_uring_prep_cancel64(sqe, op_pack(kind, generation, slot), 0);
+    tag(sqe, OP_CANCEL, slot, generation);
 }
 
 void gw_ring_close(struct gw_ring *ring, uint32_t slot, uint32_t generation)
@@ -404,7 +397,7 @@ static bool translate(struct gw_ring *ring, const struct io_uring_cqe *cqe,
         ring->message_used = false;
         write_event(ring->peers[op_slot(cqe->user_data)]);
         return false;
-    case OP_CANCEL_ACCEPT:
+    case OP_CANCEL:
         return false;
     default:
         return true;

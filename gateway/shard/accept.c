@@ -56,7 +56,7 @@ void accept_stop(struct gw_shard *sh)
         const struct gw_session *s = session_at(sh, slot);
 
         if (s->state == GW_SESSION_ACCEPTING)
-            gw_ring_cancel_accept(sh->ring, slot, s->generation);
+            gw_ring_cancel(sh->ring, GW_OP_ACCEPT, slot, s->generation);
     }
 }
 

@@ -125,10 +125,11 @@ void retire_if_quiet(struct gw_shard *sh, struct gw_session *s)
     }
     if (!has(s, GW_SESSION_CANCELLED)) {
         s->flags |= GW_SESSION_CANCELLED;
-        if (s->ops_inflight > 0) {
-            s->ops_inflight++;
-            gw_ring_cancel(sh->ring, slot, s->generation);
-        }
+        /* A recv never waits, and neither does what closes. */
+        if (has(s, GW_SESSION_POLL))
+            gw_ring_cancel(sh->ring, GW_OP_POLL, slot, s->generation);
+        if (has(s, GW_SESSION_SEND))
+            gw_ring_cancel(sh->ring, GW_OP_SEND, slot, s->generation);
     }
     if (s->ops_inflight > 0)
         return;

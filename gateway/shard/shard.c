@@ -333,7 +333,6 @@ static void on_completion(struct gw_shard *sh, const struct gw_completion *c)
         on_send(sh, s, c);
         break;
     case GW_OP_SHUTDOWN:
-    case GW_OP_CANCEL:
     case GW_OP_CLOSE:
         break;
     case GW_OP_WAKE:

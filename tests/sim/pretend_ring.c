@@ -21,7 +21,8 @@ struct op {
     struct gw_bytes bytes; /* SEND */
     struct sockaddr_storage *peer;
     socklen_t *peer_bytes;
-    bool event; /* POLL: something happened since it was last reported */
+    bool event;     /* POLL: something happened since it was last reported */
+    bool cancelled; /* it was told to end                                  */
     uint64_t not_before_ns;
 };
 
@@ -256,25 +257,6 @@ static bool run_send(struct gw_ring *ring, struct op *op)
     return true;
 }
 
-static void run_cancel(struct gw_ring *ring, struct op *op)
-{
-    uint32_t slot = op->slot;
-    bool first = chance_one_in(&pretend.chance, 2);
-
-    if (first)
-        complete(ring, op, 0, true);
-    for (uint32_t i = 0; i < ring->ops_high; i++) {
-        struct op *other = &ring->ops[i];
-
-        if (!other->used || other->slot != slot || other->kind == GW_OP_CANCEL ||
-            other->kind == GW_OP_ACCEPT || other->kind == GW_OP_CLOSE)
-            continue;
-        complete(ring, other, -ECANCELED, true);
-    }
-    if (!first)
-        complete(ring, op, 0, true);
-}
-
 /* One operation makes its step, if it can. */
 static bool run(struct gw_ring *ring, struct op *op)
 {
@@ -282,6 +264,11 @@ static bool run(struct gw_ring *ring, struct op *op)
 
     if (!op->used || op->not_before_ns > pretend.now_ns)
         return false;
+    if (op->cancelled) { /* too late, now and then: what was under way got through */
+        if (op->kind != GW_OP_SEND || chance_one_in(&pretend.chance, 2) || !run_send(ring, op))
+            complete(ring, op, -ECANCELED, true);
+        return true;
+    }
     switch (op->kind) {
     case GW_OP_ACCEPT:
         return run_accept(ring, op);
@@ -295,9 +282,6 @@ static bool run(struct gw_ring *ring, struct op *op)
     case GW_OP_SHUTDOWN:
         file_of(ring, op)->gateway_shut = true;
         complete(ring, op, 0, true);
-        return true;
-    case GW_OP_CANCEL:
-        run_cancel(ring, op);
         return true;
     case GW_OP_CLOSE:
         connection = file_of(ring, op);
@@ -391,19 +375,14 @@ void gw_ring_shutdown(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     (void)queue_op(ring, GW_OP_SHUTDOWN, slot, generation);
 }
 
-void gw_ring_cancel(struct gw_ring *ring, uint32_t slot, uint32_t generation)
-{
-    (void)queue_op(ring, GW_OP_CANCEL, slot, generation);
-}
-
-void gw_ring_cancel_accept(struct gw_ring *ring, uint32_t slot, uint32_t generation)
+void gw_ring_cancel(struct gw_ring *ring, enum gw_op_kind kind, uint32_t slot, uint32_t generation)
 {
     for (uint32_t i = 0; i < ring->ops_high; i++) {
         struct op *op = &ring->ops[i];
 
-        if (op->used && op->kind == GW_OP_ACCEPT && op->slot == slot &&
+        if (op->used && op->kind == kind && op->slot == slot &&
             op->generation == (generation & GW_OP_GENERATION_MASK))
-            complete(ring, op, -ECANCELED, true);
+            op->cancelled = true;
     }
 }
 

@@ -31,7 +31,6 @@ enum gw_op_kind {
     GW_OP_RECV,   /* res = bytes, 0 at end of stream, -errno; `buffer` holds the bytes      */
     GW_OP_SEND,   /* res = bytes; the kernel sends all of it unless the connection fails    */
     GW_OP_SHUTDOWN,
-    GW_OP_CANCEL, /* every operation on the slot's file was told to end                     */
     GW_OP_CLOSE,  /* the file is closed                                                     */
     GW_OP_WAKE,   /* another thread woke this ring; no slot                                 */
 };
@@ -92,9 +91,11 @@ void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer);
 /* `bytes` stay valid until the completion. One send per slot at a time. */
 void gw_ring_send(struct gw_ring *ring, uint32_t slot, uint32_t generation, struct gw_bytes bytes);
 void gw_ring_shutdown(struct gw_ring *ring, uint32_t slot, uint32_t generation);
-void gw_ring_cancel(struct gw_ring *ring, uint32_t slot, uint32_t generation);
-/* Of an accept that has not completed: its completion comes with -ECANCELED. */
-void gw_ring_cancel_accept(struct gw_ring *ring, uint32_t slot, uint32_t generation);
+/*
+ * Tells an operation of the slot (ACCEPT, POLL, SEND) to end: its last completion comes, with
+ * -ECANCELED unless it was done before. Nothing completes for the telling itself.
+ */
+void gw_ring_cancel(struct gw_ring *ring, enum gw_op_kind kind, uint32_t slot, uint32_t generation);
 void gw_ring_close(struct gw_ring *ring, uint32_t slot, uint32_t generation);
 
 /*
