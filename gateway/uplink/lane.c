@@ -145,9 +145,9 @@ static bool is_due(const struct gw_lane *lane, struct gw_instant now)
  * only wait behind the others. Sealed when it is full, it takes 64 KiB of updates instead of a few
  * and the lane has room for seconds of a stall instead of milliseconds.
  */
-static bool buffers_are_scarce(const struct gw_lane *lane)
+static bool may_seal(const struct gw_lane *lane)
 {
-    return gw_spsc_count(&lane->home) < lane->buffer_count / 2;
+    return gw_spsc_count(&lane->home) >= lane->buffer_count / 2 || gw_uplink_is_idle(lane->uplink);
 }
 
 void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now)
@@ -156,7 +156,7 @@ void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct g
     if (lane->open == GW_NONE)
         return;
     lane->wanted = lane->wanted || urgent;
-    if (gw_uplink_is_idle(lane->uplink) || (is_due(lane, now) && !buffers_are_scarce(lane)))
+    if (is_due(lane, now) && may_seal(lane))
         seal(lane);
 }
 
@@ -173,10 +173,8 @@ uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now)
 
     if (lane->open == GW_NONE)
         return UINT64_MAX;
-    if (gw_uplink_is_idle(lane->uplink))
-        return 0;
     if (is_due(lane, now))
-        return buffers_are_scarce(lane) ? after : 0;
+        return may_seal(lane) ? 0 : after;
     return after - age;
 }
 
