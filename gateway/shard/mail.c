@@ -79,30 +79,55 @@ static void handle(struct gw_shard *sh, const struct mail *mail)
     }
 }
 
-void mail_read_all(struct gw_shard *sh)
+static void send_late(struct gw_shard *sh)
 {
-    struct mail mail;
     uint32_t late = sh->mail_late_count;
 
     sh->mail_late_count = 0;
     for (uint32_t i = 0; i < late; i++)
         if (!mail_send(sh, sh->mail_late[i].place.shard, &sh->mail_late[i]))
             sh->mail_late[sh->mail_late_count++] = sh->mail_late[i];
-    for (uint32_t from = 0; from < sh->options.count && sh->peers != NULL; from++) {
+}
+
+/* Claims that could need an answer stop while many answers are late. */
+static bool may_handle(const struct gw_shard *sh)
+{
+    return sh->mail_late_count < MAIL_LATE_MAX / 2;
+}
+
+/* Every push is followed by a wake, so without one there is nothing new to look for in the boxes:
+   with many shards they are many cache lines. */
+void mail_read_all(struct gw_shard *sh)
+{
+    struct mail mail;
+
+    if (sh->mail_late_count > 0)
+        send_late(sh);
+    if (!sh->mail_arrived || sh->peers == NULL)
+        return;
+    sh->mail_arrived = false;
+    for (uint32_t from = 0; from < sh->options.count; from++) {
         if (from == sh->options.number)
             continue;
-        /* Bounded: claims that could need an answer stop while many answers are late. */
-        for (uint32_t n = 0; n < MAIL_PER_PAIR && sh->mail_late_count < MAIL_LATE_MAX / 2; n++) {
-            if (!gw_spsc_pop(&sh->mailboxes[from], &mail))
-                break;
+        uint32_t n = 0;
+
+        while (n < MAIL_PER_PAIR && may_handle(sh) && gw_spsc_pop(&sh->mailboxes[from], &mail)) {
             handle(sh, &mail);
+            n++;
         }
+        if (n == MAIL_PER_PAIR || !may_handle(sh))
+            sh->mail_arrived = true; /* there may be more: next turn */
     }
+}
+
+bool mail_is_due(const struct gw_shard *sh)
+{
+    return sh->mail_arrived || sh->mail_late_count > 0;
 }
 
 bool mail_waits(const struct gw_shard *sh)
 {
-    if (sh->mail_late_count > 0)
+    if (mail_is_due(sh))
         return true;
     for (uint32_t from = 0; from < sh->options.count && sh->peers != NULL; from++)
         if (from != sh->options.number && gw_spsc_count(&sh->mailboxes[from]) > 0)

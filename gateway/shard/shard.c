@@ -308,8 +308,10 @@ static void run_timers(struct gw_shard *sh)
 
 static void on_completion(struct gw_shard *sh, const struct gw_completion *c)
 {
-    if (c->kind == GW_OP_WAKE)
-        return; /* what it announces is looked for in every turn */
+    if (c->kind == GW_OP_WAKE) { /* what else it announces is looked for in every turn */
+        sh->mail_arrived = true;
+        return;
+    }
 
     struct gw_session *s = session_at(sh, c->slot);
 
@@ -470,7 +472,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
         if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
             return 0;
     }
-    if (mail_waits(sh) || may_admit(sh))
+    if (mail_is_due(sh) || may_admit(sh))
         return 0;
     if (sh->accept_retry.ns > now.ns)
         ns = gw_min_u64(ns, sh->accept_retry.ns - now.ns);

@@ -62,7 +62,9 @@ struct mail {
 /* Sends, or handles at once when it is for this shard. False: that queue is full, try next turn. */
 GW_MUST_USE bool mail_send(struct gw_shard *sh, uint32_t shard, const struct mail *mail);
 void mail_read_all(struct gw_shard *sh);
-/* Is there something to read, or to send that could not be sent? */
+/* Is there something to do that is known of? */
+bool mail_is_due(const struct gw_shard *sh);
+/* The same, looking into every box. */
 bool mail_waits(const struct gw_shard *sh);
 
 /* ---- the shard ---- */
@@ -134,6 +136,7 @@ struct gw_shard {
     struct gw_spsc *mailboxes; /* from each shard; this shard pops */
     struct mail mail_late[MAIL_LATE_MAX];
     uint32_t mail_late_count;
+    bool mail_arrived; /* woken since the boxes were last looked into, or there was too much     */
 
     /* stop */
     enum { SHARD_SERVING, SHARD_DRAINING, SHARD_CLOSING, SHARD_ENDED } phase;
