@@ -115,6 +115,13 @@ void retire_if_quiet(struct gw_shard *sh, struct gw_session *s)
     if (!has(s, GW_SESSION_PEER_GONE | GW_SESSION_CANCELLED)) {
         if (!gw_chunk_queue_is_empty(&s->tx))
             return; /* on_send comes back */
+        if (s->close_reason == GW_CLOSE_PEER_CLOSED) {
+            /* Its end of stream is most likely a recv away; a shutdown goes through a thread of
+               the kernel's, which costs more than all the rest of a close. */
+            try_receive(sh, s);
+            if (has(s, GW_SESSION_RECV))
+                return; /* on_recv comes back */
+        }
         if (!has(s, GW_SESSION_SHUT)) {
             s->flags |= GW_SESSION_SHUT;
             s->ops_inflight++;

@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
 #include "harness.h"
 
 enum { STRANGERS = 200, SOON_MS = 3000 };
@@ -41,6 +45,31 @@ static void a_crowd_of_half_logins_takes_nothing_from_devices(void **state)
         sys_client_close(&strangers[i]);
 }
 
+/* Its last bytes and its end come in one event; the end is seen all the same, and at once. */
+static void who_speaks_and_leaves_is_gone_at_once(void **state)
+{
+    enum { VISITS = 20 };
+    static const uint8_t part[] = {0x1d, 0x00, 0x01};
+    struct sys_client visitors[VISITS];
+    double before = sys_metric(&gateway, "tollgate_accepted_total");
+
+    (void)state;
+    assert_int_equal(kill(gateway.pid, SIGSTOP), 0); /* all of it is there when it looks */
+    for (int i = 0; i < VISITS; i++) {
+        sys_must(&gateway, &visitors[i], sys_connect(&gateway, &visitors[i], SYS_PLAIN));
+        sys_must(&gateway, &visitors[i], sys_client_send(&visitors[i], part, sizeof part));
+        assert_int_equal(shutdown(visitors[i].fd, SHUT_WR), 0);
+    }
+    assert_int_equal(kill(gateway.pid, SIGCONT), 0);
+    while (sys_metric(&gateway, "tollgate_accepted_total") < before + VISITS)
+        (void)poll(NULL, 0, 20);
+    for (int i = 0; i < SOON_MS / 20 && sys_metric(&gateway, "tollgate_sessions") > 0; i++)
+        (void)poll(NULL, 0, 20);
+    assert_true(sys_metric(&gateway, "tollgate_sessions") == 0);
+    for (int i = 0; i < VISITS; i++)
+        sys_client_close(&visitors[i]);
+}
+
 static const struct sys_gateway_options options = {.shards = 1,
                                                    .config = "chunks_per_shard = 16;\n"};
 
@@ -66,6 +95,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crowd_of_half_logins_takes_nothing_from_devices),
+        cmocka_unit_test(who_speaks_and_leaves_is_gone_at_once),
     };
 
     return cmocka_run_group_tests_name("strangers", tests, start, stop);
