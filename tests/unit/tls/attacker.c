@@ -50,20 +50,19 @@ static void swap_sides(const struct gw_keys_shape *shape, struct gw_keys *keys)
 
 void attacker_begin(struct attacker *a, struct pair *p)
 {
-    const int row =
-        gw_keys_shape_find((uint16_t)SSL_version(p->client),
-                           SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(p->client)));
+    const int row = gw_keys_shape_find((uint16_t)SSL_version(p->peer),
+                                       SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(p->peer)));
 
     assert_true(row >= 0);
     *a = (struct attacker){.shape = gw_keys_shape_at((unsigned)row), .pair = p};
     if (a->shape->tls13) {
         assert_true(gw_keys_from_secrets(a->shape, secrets[1], secrets[0], &a->keys));
     } else {
-        assert_true(gw_keys_from_block(a->shape, p->client, &a->keys));
+        assert_true(gw_keys_from_block(a->shape, p->peer, &a->keys));
         swap_sides(a->shape, &a->keys);
     }
-    a->keys.sequence[GW_KEYS_READ] = (uint32_t)SSL_get_read_sequence(p->client);
-    a->keys.sequence[GW_KEYS_WRITE] = (uint32_t)SSL_get_write_sequence(p->client);
+    a->keys.sequence[GW_KEYS_READ] = (uint32_t)SSL_get_read_sequence(p->peer);
+    a->keys.sequence[GW_KEYS_WRITE] = (uint32_t)SSL_get_write_sequence(p->peer);
     a->seen_bytes = p->sent.size;
 }
 

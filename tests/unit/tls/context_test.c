@@ -205,10 +205,10 @@ static void contexts_made_at_once_read_each_file_once(void **state)
         assert_string_equal(rsa.serial, first.serial);
         pair_open(&p, contexts[i], client, 0);
         if (i % 2 == 0)
-            assert_true(SSL_set_verify_algorithm_prefs(p.client, rsa_only, 1));
+            assert_true(SSL_set_verify_algorithm_prefs(p.peer, rsa_only, 1));
         pair_pump(&p);
-        assert_true(gw_tls_is_established(p.server));
-        gw_tls_facts(p.server, &facts);
+        assert_true(gw_tls_is_established(p.ours));
+        gw_tls_facts(p.ours, &facts);
         assert_int_equal(facts.ec_leaf, i % 2);
         pair_close(&p);
         gw_tls_context_destroy(contexts[i]);

@@ -18,20 +18,20 @@ static void assert_echo(struct pair *p)
 {
     static const char hello[] = "hello";
 
-    pair_client_write(p, hello, sizeof hello);
+    pair_peer_write(p, hello, sizeof hello);
     pair_pump(p);
-    assert_int_equal(p->server_got.size, sizeof hello);
-    assert_memory_equal(p->server_got.data, hello, sizeof hello);
+    assert_int_equal(p->got.size, sizeof hello);
+    assert_memory_equal(p->got.data, hello, sizeof hello);
     assert_true(pair_seal(p, hello, sizeof hello));
-    assert_int_equal(p->client_got.size, sizeof hello);
-    assert_memory_equal(p->client_got.data, hello, sizeof hello);
+    assert_int_equal(p->peer_got.size, sizeof hello);
+    assert_memory_equal(p->peer_got.data, hello, sizeof hello);
 }
 
 static struct gw_tls_facts facts_of(const struct pair *p)
 {
     struct gw_tls_facts facts;
 
-    gw_tls_facts(p->server, &facts);
+    gw_tls_facts(p->ours, &facts);
     return facts;
 }
 
@@ -57,12 +57,12 @@ static void a_handshake_is_the_same_at_every_cut(void **state)
             struct pair p;
 
             pair_open(&p, server, client, cuts[c]);
-            assert_false(gw_tls_is_established(p.server));
+            assert_false(gw_tls_is_established(p.ours));
             pair_pump(&p);
             assert_int_equal(p.result, GW_TLS_WANT);
-            assert_true(gw_tls_is_established(p.server));
-            assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NONE);
-            assert_string_equal(gw_tls_failure(p.server), "");
+            assert_true(gw_tls_is_established(p.ours));
+            assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NONE);
+            assert_string_equal(gw_tls_failure(p.ours), "");
             assert_string_equal(facts_of(&p).version, cases[i].name);
             assert_string_equal(facts_of(&p).group, "X25519");
             assert_int_equal(facts_of(&p).ec_leaf, (cases[i].leaves & LEAF_EC) != 0);
@@ -105,7 +105,7 @@ static void try_suite(const struct suite *suite, struct gw_tls_context *server, 
     assert_true(SSL_CTX_set_strict_cipher_list(client, suite->openssl));
     pair_open(&p, server, client, 0);
     pair_pump(&p);
-    assert_int_equal(gw_tls_is_established(p.server), taken);
+    assert_int_equal(gw_tls_is_established(p.ours), taken);
     if (taken) {
         assert_string_equal(facts_of(&p).suite, suite->standard);
         assert_int_equal(facts_of(&p).ec_leaf, suite->ec);
@@ -117,9 +117,9 @@ static void try_suite(const struct suite *suite, struct gw_tls_context *server, 
         assert_echo(&p);
     } else {
         assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NO_SUITE);
-        assert_non_null(strstr(gw_tls_failure(p.server), "tls.profile"));
-        assert_int_equal(ERR_GET_REASON(p.client_reason), SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE);
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NO_SUITE);
+        assert_non_null(strstr(gw_tls_failure(p.ours), "tls.profile"));
+        assert_int_equal(ERR_GET_REASON(p.peer_reason), SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE);
     }
     pair_close(&p);
     SSL_CTX_free(client);
@@ -227,14 +227,14 @@ static void a_peer_gets_the_leaf_it_can_use(void **state)
         assert_true(SSL_CTX_set1_curves(client, cases[i].curve, 1));
         pair_open(&p, server, client, 0);
         pair_pump(&p);
-        if (gw_tls_is_established(p.server) != cases[i].established)
+        if (gw_tls_is_established(p.ours) != cases[i].established)
             fail_msg("%s", cases[i].claim);
         assert_int_equal(facts_of(&p).ec_leaf, cases[i].ec_leaf);
         assert_string_equal(facts_of(&p).group, cases[i].group);
         if (cases[i].established)
             assert_echo(&p);
         else
-            assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NO_SUITE);
+            assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NO_SUITE);
         pair_close(&p);
         SSL_CTX_free(client);
         gw_tls_context_destroy(server);
@@ -261,8 +261,8 @@ static void the_leaf_that_is_missing_is_named(void **state)
         assert_true(SSL_CTX_set_strict_cipher_list(client, cases[i].offer));
         pair_open(&p, server, client, 0);
         pair_pump(&p);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NO_SUITE);
-        assert_non_null(strstr(gw_tls_failure(p.server), cases[i].word));
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NO_SUITE);
+        assert_non_null(strstr(gw_tls_failure(p.ours), cases[i].word));
         pair_close(&p);
         SSL_CTX_free(client);
         gw_tls_context_destroy(server);
@@ -305,8 +305,8 @@ static void tls_1_1_and_older_are_refused_by_protocol_version(void **state)
         pair_open(&p, server, client, 0);
         pair_pump(&p);
         assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_VERSION);
-        assert_int_equal(ERR_GET_REASON(p.client_reason), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_VERSION);
+        assert_int_equal(ERR_GET_REASON(p.peer_reason), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
         pair_close(&p);
         SSL_CTX_free(client);
     }
@@ -339,10 +339,10 @@ static void what_is_not_tls_is_called_so(void **state)
             pair_open(&p, server, client, cut);
             pair_feed(&p, cases[i].bytes, cases[i].size);
             assert_int_equal(p.result, GW_TLS_FAILED);
-            assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NOT_TLS);
-            if (strstr(gw_tls_failure(p.server), cases[i].word) == NULL)
-                fail_msg("case %zu: %s", i, gw_tls_failure(p.server));
-            assert_false(gw_tls_is_established(p.server));
+            assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NOT_TLS);
+            if (strstr(gw_tls_failure(p.ours), cases[i].word) == NULL)
+                fail_msg("case %zu: %s", i, gw_tls_failure(p.ours));
+            assert_false(gw_tls_is_established(p.ours));
             assert_false(pair_seal(&p, "x", 1));
             pair_close(&p);
         }
@@ -366,8 +366,8 @@ static void a_peer_that_does_not_trust_us_is_understood(void **state)
         pair_open(&p, server, client, 0);
         pair_pump(&p);
         assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_PEER_ALERT);
-        assert_string_equal(gw_tls_failure(p.server),
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_PEER_ALERT);
+        assert_string_equal(gw_tls_failure(p.ours),
                             "the peer does not trust this certificate: alert unknown_ca");
         pair_close(&p);
         SSL_CTX_free(client);
@@ -401,7 +401,7 @@ static void tickets_resume_where_they_are_configured(void **state)
             SSL_CTX_sess_set_new_cb(client, keep_session);
             pair_open(&p, server, client, 0);
             pair_pump(&p); /* the tickets come with the end of the handshake, not with data */
-            assert_true(gw_tls_is_established(p.server));
+            assert_true(gw_tls_is_established(p.ours));
             assert_false(facts_of(&p).resumed);
             pair_close(&p);
             /* Without tickets TLS 1.2 still makes a session, but one nobody can come back to. */
@@ -410,7 +410,7 @@ static void tickets_resume_where_they_are_configured(void **state)
 
             pair_open(&p, server, client, 0);
             if (kept_session != NULL)
-                assert_true(SSL_set_session(p.client, kept_session));
+                assert_true(SSL_set_session(p.peer, kept_session));
             pair_pump(&p);
             assert_int_equal(facts_of(&p).resumed, tickets > 0);
             assert_int_equal(facts_of(&p).lean, server_is_lean);
@@ -448,9 +448,9 @@ static void only_http_is_agreed_by_alpn_and_nothing_is_refused(void **state)
 
         pair_open(&p, server, client, 0);
         assert_int_equal(
-            SSL_set_alpn_protos(p.client, (const uint8_t *)cases[i].offer, cases[i].size), 0);
+            SSL_set_alpn_protos(p.peer, (const uint8_t *)cases[i].offer, cases[i].size), 0);
         pair_pump(&p);
-        SSL_get0_alpn_selected(p.client, &chosen, &size);
+        SSL_get0_alpn_selected(p.peer, &chosen, &size);
         assert_int_equal(size, strlen(cases[i].chosen));
         assert_memory_equal(chosen == NULL ? (const uint8_t *)"" : chosen, cases[i].chosen, size);
         assert_echo(&p);
@@ -485,10 +485,10 @@ static void take_hello(struct gw_tls_context *server, SSL_CTX *client, uint8_t *
     struct pair p;
 
     pair_open(&p, server, client, 0);
-    assert_true(SSL_do_handshake(p.client) <= 0);
-    *size = BIO_pending(p.client_out);
+    assert_true(SSL_do_handshake(p.peer) <= 0);
+    *size = BIO_pending(p.peer_out);
     assert_in_range(*size, 50, 2048);
-    assert_int_equal(BIO_read(p.client_out, out, 2048), (int)*size);
+    assert_int_equal(BIO_read(p.peer_out, out, 2048), (int)*size);
     pair_close(&p);
 }
 
@@ -514,10 +514,10 @@ static void a_hello_may_be_cut_or_altered_anywhere(void **state)
         pair_open(&p, server, client, 0);
         pair_feed(&p, hello, size);
         hello[at] ^= 0xff;
-        assert_false(gw_tls_is_established(p.server));
+        assert_false(gw_tls_is_established(p.ours));
         assert_true(p.result == GW_TLS_WANT || p.result == GW_TLS_FAILED);
         if (p.result == GW_TLS_FAILED)
-            assert_true(gw_tls_failure(p.server)[0] != 0);
+            assert_true(gw_tls_failure(p.ours)[0] != 0);
         pair_close(&p);
     }
     SSL_CTX_free(client);

@@ -44,8 +44,8 @@ static void stage_open(struct stage *s, const struct suite *suite)
     attacker_listen(s->client);
     pair_open(&s->pair, s->server, s->client, 0);
     pair_pump(&s->pair);
-    assert_true(gw_tls_is_established(s->pair.server));
-    gw_tls_facts(s->pair.server, &facts);
+    assert_true(gw_tls_is_established(s->pair.ours));
+    gw_tls_facts(s->pair.ours, &facts);
     assert_int_equal(facts.lean, server_is_lean);
     attacker_begin(&s->attacker, &s->pair);
     assert_int_equal(s->attacker.shape->suite, suite->id);
@@ -149,8 +149,8 @@ static void one_record_is_answered_as_it_deserves(void **state)
             if (s.pair.result != rows[i].result)
                 fail_msg("%s: result %d", rows[i].claim, s.pair.result);
             expect_alert(&s, rows[i].claim, rows[i].alert);
-            assert_int_equal(s.pair.server_got.size, rows[i].type == DATA ? rows[i].size : 0);
-            assert_int_equal(gw_tls_failure(s.pair.server)[0] != 0, s.pair.result == GW_TLS_FAILED);
+            assert_int_equal(s.pair.got.size, rows[i].type == DATA ? rows[i].size : 0);
+            assert_int_equal(gw_tls_failure(s.pair.ours)[0] != 0, s.pair.result == GW_TLS_FAILED);
             if (s.pair.result == GW_TLS_WANT) {
                 attacker_send(&s.attacker, DATA, "on", 2);
                 assert_int_equal(s.pair.result, GW_TLS_WANT);
@@ -217,18 +217,17 @@ static void content_may_be_as_long_as_tls_allows_and_no_longer(void **state)
         stage_open(&s, &suites[v]);
         attacker_send(&s.attacker, DATA, content, sizeof content - 1);
         assert_int_equal(s.pair.result, GW_TLS_WANT);
-        assert_int_equal(s.pair.server_got.size, sizeof content - 1);
-        assert_memory_equal(s.pair.server_got.data, content, sizeof content - 1);
+        assert_int_equal(s.pair.got.size, sizeof content - 1);
+        assert_memory_equal(s.pair.got.data, content, sizeof content - 1);
         /* The record as a whole, in pieces. */
         s.pair.cut = 4096;
         attacker_send(&s.attacker, DATA, content, sizeof content - 1);
-        assert_int_equal(s.pair.server_got.size, 2 * (sizeof content - 1));
-        assert_memory_equal(s.pair.server_got.data + sizeof content - 1, content,
-                            sizeof content - 1);
+        assert_int_equal(s.pair.got.size, 2 * (sizeof content - 1));
+        assert_memory_equal(s.pair.got.data + sizeof content - 1, content, sizeof content - 1);
         s.pair.cut = 0;
         attacker_send(&s.attacker, DATA, content, sizeof content);
         assert_int_equal(s.pair.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(s.pair.server), GW_TLS_FAILURE_RECORD);
+        assert_int_equal(gw_tls_failure_kind(s.pair.ours), GW_TLS_FAILURE_RECORD);
         expect_alert(&s, "one byte too many", 22);
         stage_close(&s);
     }
@@ -246,11 +245,11 @@ static void padding_is_taken_off_and_is_not_all(void **state)
         stage_open(&s, suite);
         attacker_send_padded(&s.attacker, DATA, "hello", 5, paddings[i]);
         assert_int_equal(s.pair.result, GW_TLS_WANT);
-        assert_int_equal(s.pair.server_got.size, 5);
+        assert_int_equal(s.pair.got.size, 5);
         /* Zeros of the content stay. */
         attacker_send_padded(&s.attacker, DATA, "x\0\0", 3, paddings[i]);
-        assert_int_equal(s.pair.server_got.size, 8);
-        assert_memory_equal(s.pair.server_got.data, "hellox\0\0", 8);
+        assert_int_equal(s.pair.got.size, 8);
+        assert_memory_equal(s.pair.got.data, "hellox\0\0", 8);
         stage_close(&s);
 
         stage_open(&s, suite); /* RFC 8446 5.4: nothing but padding */
@@ -277,18 +276,18 @@ static void flood(const struct suite *suite, uint8_t type, const char *content, 
         for (size_t i = 0; i < borne; i++) {
             attacker_send(&s.attacker, type, content, size);
             if (s.pair.result != GW_TLS_WANT)
-                fail_msg("%zu of type %d: %s", i, type, gw_tls_failure(s.pair.server));
+                fail_msg("%zu of type %d: %s", i, type, gw_tls_failure(s.pair.ours));
         }
         attacker_send(&s.attacker, DATA, "x", 1);
-        assert_int_equal(s.pair.server_got.size, round + 1);
+        assert_int_equal(s.pair.got.size, round + 1);
     }
     for (size_t i = 0; i < borne; i++)
         attacker_send(&s.attacker, type, content, size);
     assert_int_equal(s.pair.result, GW_TLS_WANT);
     attacker_send(&s.attacker, type, content, size);
     assert_int_equal(s.pair.result, GW_TLS_FAILED);
-    assert_int_equal(gw_tls_failure_kind(s.pair.server), GW_TLS_FAILURE_RECORD);
-    assert_non_null(strstr(gw_tls_failure(s.pair.server), "flood"));
+    assert_int_equal(gw_tls_failure_kind(s.pair.ours), GW_TLS_FAILURE_RECORD);
+    assert_non_null(strstr(gw_tls_failure(s.pair.ours), "flood"));
     expect_alert(&s, "flood", 10);
     stage_close(&s);
 }
@@ -316,7 +315,7 @@ static void key_updates_are_followed_and_answered_once(void **state)
         attacker_update_keys(&s.attacker, i % 2 == 0);
         attacker_send(&s.attacker, DATA, "x", 1);
         assert_int_equal(s.pair.result, GW_TLS_WANT);
-        assert_int_equal(s.pair.server_got.size, i + 1);
+        assert_int_equal(s.pair.got.size, i + 1);
         /* What comes behind an answer is under new keys, which attacker_next follows. */
         assert_true(pair_seal(&s.pair, "down", 4));
         while (attacker_next(&s.attacker, &answer) && answer.type == HANDSHAKE)
@@ -348,7 +347,7 @@ static void a_key_update_may_come_in_pieces(void **state)
         assert_true(gw_keys_update(s.attacker.shape, &s.attacker.keys, GW_KEYS_WRITE));
         attacker_send(&s.attacker, DATA, "after", 5);
         assert_int_equal(s.pair.result, GW_TLS_WANT);
-        assert_int_equal(s.pair.server_got.size, 5);
+        assert_int_equal(s.pair.got.size, 5);
         stage_close(&s);
     }
 }
@@ -365,7 +364,7 @@ static void data_between_the_parts_of_a_message_is_refused(void **state)
         assert_int_equal(s.pair.result, GW_TLS_WANT);
         attacker_send(&s.attacker, DATA, "x", 1);
         assert_int_equal(s.pair.result, GW_TLS_FAILED);
-        assert_int_equal(s.pair.server_got.size, 0);
+        assert_int_equal(s.pair.got.size, 0);
         expect_alert(&s, "interleaved", 10);
         stage_close(&s);
     }
@@ -388,7 +387,7 @@ static void key_updates_in_a_row_are_limited(void **state)
     }
     attacker_update_keys(&s.attacker, true);
     assert_int_equal(s.pair.result, GW_TLS_FAILED);
-    assert_non_null(strstr(gw_tls_failure(s.pair.server), "flood"));
+    assert_non_null(strstr(gw_tls_failure(s.pair.ours), "flood"));
     while (attacker_next(&s.attacker, &answer))
         ;
     assert_int_equal(answer.type, ALERT);
@@ -413,7 +412,7 @@ static void key_updates_per_minute_are_limited(void **state)
             attacker_update_keys(&s.attacker, false);
             attacker_send(&s.attacker, DATA, "x", 1);
             assert_int_equal(s.pair.result, GW_TLS_WANT);
-            assert_int_equal(s.pair.server_got.size, ++borne);
+            assert_int_equal(s.pair.got.size, ++borne);
         }
         s.pair.now.ns += 60 * GW_NS_PER_S;
     }
@@ -444,7 +443,7 @@ static void after_our_goodbye_nothing_is_said(void **state)
             attacker_update_keys(&s.attacker, true);
         attacker_send(&s.attacker, DATA, "late", 4);
         assert_int_equal(s.pair.result, GW_TLS_WANT);
-        assert_int_equal(s.pair.server_got.size, 4);
+        assert_int_equal(s.pair.got.size, 4);
         attacker_send(&s.attacker, 99, "?", 1);
         assert_int_equal(s.pair.result, GW_TLS_FAILED);
         assert_false(attacker_next(&s.attacker, &answer));
@@ -473,8 +472,8 @@ static void two_records_are_the_same_at_every_cut(void **state)
                 pair_feed(&s.pair, records, cut);
             pair_feed(&s.pair, records + cut, size - cut);
             assert_int_equal(s.pair.result, GW_TLS_WANT);
-            assert_int_equal(s.pair.server_got.size, 11);
-            assert_memory_equal(s.pair.server_got.data, "firstsecond", 11);
+            assert_int_equal(s.pair.got.size, 11);
+            assert_memory_equal(s.pair.got.data, "firstsecond", 11);
             stage_close(&s);
         }
     }

@@ -32,8 +32,8 @@ static void stage_open(struct stage *s, uint16_t version, const char *suite)
     attacker_listen(s->client);
     pair_open(&s->pair, s->server, s->client, 0);
     pair_pump(&s->pair);
-    assert_true(gw_tls_is_established(s->pair.server));
-    assert_true(s->pair.server->lean);
+    assert_true(gw_tls_is_established(s->pair.ours));
+    assert_true(s->pair.ours->lean);
     attacker_begin(&s->attacker, &s->pair);
 }
 
@@ -52,7 +52,7 @@ static struct gw_keys *keys_of(const struct gw_tls *tls)
 /* Both ends stand so many records further. */
 static void set_sequence(struct stage *s, enum gw_keys_side ours, uint32_t sequence)
 {
-    keys_of(s->pair.server)->sequence[ours] = sequence;
+    keys_of(s->pair.ours)->sequence[ours] = sequence;
     s->attacker.keys.sequence[ours == GW_KEYS_READ ? GW_KEYS_WRITE : GW_KEYS_READ] = sequence;
 }
 
@@ -75,7 +75,7 @@ static void keys_are_renewed_before_their_limit(void **state)
     assert_true(attacker_next(&s.attacker, &answer));
     assert_int_equal(answer.type, GW_RECORD_DATA);
     assert_memory_equal(answer.data, "first", 5);
-    assert_int_equal(keys_of(s.pair.server)->sequence[GW_KEYS_WRITE], 1);
+    assert_int_equal(keys_of(s.pair.ours)->sequence[GW_KEYS_WRITE], 1);
     stage_close(&s);
 }
 
@@ -90,8 +90,8 @@ static void a_session_that_cannot_renew_its_keys_ends_politely(void **state)
     assert_true(pair_seal(&s.pair, "last", 4));
     assert_true(attacker_next(&s.attacker, &answer));
     assert_false(pair_seal(&s.pair, "more", 4));
-    assert_non_null(strstr(gw_tls_failure(s.pair.server), "one key"));
-    assert_int_equal(gw_tls_failure_kind(s.pair.server), GW_TLS_FAILURE_OTHER);
+    assert_non_null(strstr(gw_tls_failure(s.pair.ours), "one key"));
+    assert_int_equal(gw_tls_failure_kind(s.pair.ours), GW_TLS_FAILURE_OTHER);
     stage_close(&s);
 }
 
@@ -111,12 +111,12 @@ static void sequence_numbers_never_wrap(void **state)
     stage_open(&s, TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305");
     set_sequence(&s, GW_KEYS_READ, UINT32_MAX - 1);
     attacker_send(&s.attacker, GW_RECORD_DATA, "last", 4);
-    assert_int_equal(s.pair.server_got.size, 4);
+    assert_int_equal(s.pair.got.size, 4);
     s.attacker.keys.sequence[GW_KEYS_WRITE] = 0; /* where a counter that wraps would stand */
     attacker_send(&s.attacker, GW_RECORD_DATA, "more", 4);
     assert_int_equal(s.pair.result, GW_TLS_FAILED);
-    assert_non_null(strstr(gw_tls_failure(s.pair.server), "sequence"));
-    assert_int_equal(s.pair.server_got.size, 4);
+    assert_non_null(strstr(gw_tls_failure(s.pair.ours), "sequence"));
+    assert_int_equal(s.pair.got.size, 4);
     stage_close(&s);
 }
 
@@ -136,8 +136,8 @@ static void no_nonce_is_used_twice(void **state)
         struct gw_tls_io io = {.out = out, .out_capacity = sizeof out};
 
         assert_true(pair_seal(&s.pair, plaintext, i * 400));
-        assert_false(gw_tls_seal(s.pair.server, &io, gw_bytes_of(plaintext, 40))); /* no room */
-        pair_client_write(&s.pair, "x", 1);
+        assert_false(gw_tls_seal(s.pair.ours, &io, gw_bytes_of(plaintext, 40))); /* no room */
+        pair_peer_write(&s.pair, "x", 1);
         pair_pump(&s.pair);
     }
     pair_shutdown(&s.pair);
@@ -170,7 +170,7 @@ static void everything_goes_back_to_the_pool(void **state)
     (void)state;
     for (int how = 0; how < 4; how++) {
         stage_open(&s, TLS1_3_VERSION, NULL);
-        pool = s.pair.server->pool;
+        pool = s.pair.ours->pool;
         assert_int_equal(pool->keys[2].taken_count, 0); /* TLS_AES_128: two lines */
         assert_int_equal(pool->keys[1].taken_count, 1);
         assert_int_equal(pool->partials[0].taken_count, 0);
@@ -189,8 +189,8 @@ static void everything_goes_back_to_the_pool(void **state)
             assert_int_equal(pool->partials[0].taken_count, 0);
             assert_int_equal(pool->keys[1].taken_count, 0);
         }
-        gw_tls_close(s.pair.server); /* whatever state it is in */
-        s.pair.server = NULL;
+        gw_tls_close(s.pair.ours); /* whatever state it is in */
+        s.pair.ours = NULL;
         assert_int_equal(pool->sessions.taken_count, 0);
         assert_int_equal(pool->keys[1].taken_count, 0);
         assert_int_equal(pool->partials[0].taken_count, 0);
@@ -216,12 +216,12 @@ static void a_record_in_pieces_needs_a_buffer_and_gets_one_or_the_door(void **st
 
         stage_open(&s, TLS1_3_VERSION, NULL);
         s.pair.cut = i % 2; /* byte by byte the large one begins as a small one */
-        slab = &s.pair.server->pool->partials[rows[row].class];
+        slab = &s.pair.ours->pool->partials[rows[row].class];
         while (gw_slab_acquire(slab) != GW_NONE)
             taken++;
         pair_feed(&s.pair, rows[row].bytes, rows[row].size);
         assert_int_equal(s.pair.result, GW_TLS_FAILED);
-        assert_non_null(strstr(gw_tls_failure(s.pair.server), "no buffer"));
+        assert_non_null(strstr(gw_tls_failure(s.pair.ours), "no buffer"));
         while (taken > 0)
             gw_slab_release(slab, --taken);
         assert_int_equal(slab->taken_count, 0);
@@ -238,7 +238,7 @@ static void while_buffers_are_scarce_a_slow_record_is_given_up(void **state)
 
         (void)state;
         stage_open(&s, TLS1_3_VERSION, NULL);
-        slab = &s.pair.server->pool->partials[0];
+        slab = &s.pair.ours->pool->partials[0];
         while (scarce && taken <= slab->slot_count / 2) {
             assert_int_not_equal(gw_slab_acquire(slab), GW_NONE);
             taken++;
@@ -276,8 +276,8 @@ static void keys_are_cleansed_when_a_session_ends(void **state)
 
         (void)state;
         stage_open(&s, TLS1_3_VERSION, NULL);
-        slab = &s.pair.server->pool->keys[1];
-        keys = gw_slab_at(slab, s.pair.server->keys);
+        slab = &s.pair.ours->pool->keys[1];
+        keys = gw_slab_at(slab, s.pair.ours->keys);
         assert_false(all_zero(keys, slab->slot_bytes));
         if (fails)
             attacker_send(&s.attacker, 99, "?", 1);
@@ -306,7 +306,7 @@ static void keys_are_left_out_of_core_dumps(void **state)
         if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
             inside = false;
             for (size_t i = 0; i < GW_KEYS_CLASSES; i++) {
-                const uintptr_t slots = (uintptr_t)s.pair.server->pool->keys[i].slots;
+                const uintptr_t slots = (uintptr_t)s.pair.ours->pool->keys[i].slots;
 
                 inside = inside || (slots >= from && slots < to);
             }
@@ -357,9 +357,9 @@ static void the_context_goes_before_lean_sessions(void **state)
     assert_int_equal(s.server->pool->holder_count, 2);
     gw_tls_context_destroy(s.server);
     s.server = NULL;
-    assert_int_equal(s.pair.server->pool->holder_count, 1);
+    assert_int_equal(s.pair.ours->pool->holder_count, 1);
     attacker_send(&s.attacker, GW_RECORD_DATA, "still here", 10);
-    assert_int_equal(s.pair.server_got.size, 10);
+    assert_int_equal(s.pair.got.size, 10);
     assert_true(pair_seal(&s.pair, "yes", 3));
     stage_close(&s);
 }
@@ -368,11 +368,11 @@ static void the_context_goes_before_lean_sessions(void **state)
 
 static void expect_working(struct pair *p)
 {
-    pair_client_write(p, "up", 2);
+    pair_peer_write(p, "up", 2);
     pair_pump(p);
-    assert_int_equal(p->server_got.size, 2);
+    assert_int_equal(p->got.size, 2);
     assert_true(pair_seal(p, "down", 4));
-    assert_int_equal(p->client_got.size, 4);
+    assert_int_equal(p->peer_got.size, 4);
 }
 
 static void without_room_for_keys_a_session_keeps_its_ssl_object(void **state)
@@ -396,18 +396,18 @@ static void without_room_for_keys_a_session_keeps_its_ssl_object(void **state)
             }
             pair_open(&p, server, client, 0);
             pair_pump(&p);
-            assert_true(gw_tls_is_established(p.server));
-            assert_int_equal(p.server->lean, left >= (tls13 ? 2u : 1u));
+            assert_true(gw_tls_is_established(p.ours));
+            assert_int_equal(p.ours->lean, left >= (tls13 ? 2u : 1u));
             expect_working(&p);
-            assert_int_equal(slab->taken_count, taken + p.server->lean);
+            assert_int_equal(slab->taken_count, taken + p.ours->lean);
             /* Nor later, when there is room: SSL_read may have seen a KeyUpdate by then. */
-            if (!p.server->lean) {
+            if (!p.ours->lean) {
                 while (taken > 0)
                     gw_slab_release(slab, --taken);
-                pair_client_write(&p, "up", 2);
+                pair_peer_write(&p, "up", 2);
                 pair_pump(&p);
-                assert_int_equal(p.server_got.size, 4);
-                assert_false(p.server->lean);
+                assert_int_equal(p.got.size, 4);
+                assert_false(p.ours->lean);
             }
             pair_close(&p);
             assert_int_equal(slab->taken_count, taken);
@@ -432,14 +432,14 @@ static void a_session_whose_tickets_find_no_room_fails(void **state)
 
     (void)state;
     pair_open(&p, server, client, 0);
-    (void)SSL_do_handshake(p.client);
-    size = BIO_read(p.client_out, finished, sizeof finished);
+    (void)SSL_do_handshake(p.peer);
+    size = BIO_read(p.peer_out, finished, sizeof finished);
     pair_feed(&p, finished, (size_t)size);
-    assert_int_equal(SSL_do_handshake(p.client), 1);
-    size = BIO_read(p.client_out, finished, sizeof finished);
+    assert_int_equal(SSL_do_handshake(p.peer), 1);
+    size = BIO_read(p.peer_out, finished, sizeof finished);
     io.in = gw_bytes_of(finished, (size_t)size);
-    assert_int_equal(gw_tls_read(p.server, &io, plaintext, sizeof plaintext, &n), GW_TLS_FAILED);
-    assert_non_null(strstr(gw_tls_failure(p.server), "no room"));
+    assert_int_equal(gw_tls_read(p.ours, &io, plaintext, sizeof plaintext, &n), GW_TLS_FAILED);
+    assert_non_null(strstr(gw_tls_failure(p.ours), "no room"));
     assert_int_equal(server->pool->keys[1].taken_count, 0);
     pair_close(&p);
     gw_tls_context_destroy(server);

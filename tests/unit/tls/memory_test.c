@@ -86,16 +86,16 @@ static struct ends ends_create(uint16_t version)
     /* What a library allocates once per process or key is not a session's. */
     pair_open(&p, e.server, e.client, 0);
     pair_pump(&p);
-    assert_true(gw_tls_is_established(p.server));
+    assert_true(gw_tls_is_established(p.ours));
     pair_close(&p);
     watched_bytes = watched_blocks = 0;
-    pair_server_hook = watch;
+    pair_hook = watch;
     return e;
 }
 
 static void ends_destroy(struct ends *e)
 {
-    pair_server_hook = NULL;
+    pair_hook = NULL;
     gw_tls_context_destroy(e->server);
     SSL_CTX_free(e->client);
 }
@@ -117,9 +117,9 @@ static void an_idle_session_holds_no_buffers(void **state)
 
         pair_open(&p, e.server, e.client, 0);
         pair_pump(&p);
-        pair_client_write(&p, "0123456789", 10);
+        pair_peer_write(&p, "0123456789", 10);
         pair_pump(&p);
-        assert_int_equal(p.server_got.size, 10);
+        assert_int_equal(p.got.size, 10);
         if (server_is_lean) {
             assert_int_equal(watched_bytes, 0);
             assert_int_equal(watched_blocks, 0);
@@ -174,12 +174,12 @@ static void running_out_of_memory_ends_only_that_session(void **state)
             pair_pump(&p);
             starved = alloc_count > at;
             alloc_fails_at = SIZE_MAX;
-            if (gw_tls_is_established(p.server)) {
+            if (gw_tls_is_established(p.ours)) {
                 /* Some allocations may fail without harm: a ticket, say. */
                 assert_true(p.result == GW_TLS_WANT || p.result == GW_TLS_FAILED);
             } else {
                 assert_int_equal(p.result, GW_TLS_FAILED);
-                assert_true(gw_tls_failure(p.server)[0] != 0);
+                assert_true(gw_tls_failure(p.ours)[0] != 0);
             }
             pair_close(&p);
             assert_int_equal(watched_blocks, 0); /* all of it came back */

@@ -19,7 +19,7 @@
 #include "certificate.h"
 
 struct pki pki;
-void (*pair_server_hook)(bool begins);
+void (*pair_hook)(bool begins);
 
 const char *pki_path(const char *name)
 {
@@ -156,68 +156,68 @@ static void wire_add(struct wire *w, const void *data, size_t size)
 
 static void call_hook(bool begins)
 {
-    if (pair_server_hook != NULL)
-        pair_server_hook(begins);
+    if (pair_hook != NULL)
+        pair_hook(begins);
 }
 
 void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut)
 {
     *p = (struct pair){.cut = cut};
     call_hook(true);
-    p->server = gw_tls_open(server);
+    p->ours = gw_tls_open(server);
     call_hook(false);
-    assert_non_null(p->server);
-    p->client = SSL_new(client);
-    p->client_in = BIO_new(BIO_s_mem());
-    p->client_out = BIO_new(BIO_s_mem());
-    assert_true(p->client != NULL && p->client_in != NULL && p->client_out != NULL);
-    BIO_set_mem_eof_return(p->client_in, -1);
-    SSL_set_bio(p->client, p->client_in, p->client_out);
-    SSL_set_connect_state(p->client);
-    SSL_set_tlsext_host_name(p->client, "gateway.test");
+    assert_non_null(p->ours);
+    p->peer = SSL_new(client);
+    p->peer_in = BIO_new(BIO_s_mem());
+    p->peer_out = BIO_new(BIO_s_mem());
+    assert_true(p->peer != NULL && p->peer_in != NULL && p->peer_out != NULL);
+    BIO_set_mem_eof_return(p->peer_in, -1);
+    SSL_set_bio(p->peer, p->peer_in, p->peer_out);
+    SSL_set_connect_state(p->peer);
+    SSL_set_tlsext_host_name(p->peer, "gateway.test");
 }
 
 void pair_close(struct pair *p)
 {
-    gw_tls_close(p->server);
-    SSL_free(p->client);
+    gw_tls_close(p->ours);
+    SSL_free(p->peer);
     free(p->sent.data);
-    free(p->server_got.data);
-    free(p->client_got.data);
+    free(p->got.data);
+    free(p->peer_got.data);
     *p = (struct pair){0};
 }
 
-static void client_step(struct pair *p)
+static void peer_step(struct pair *p)
 {
     uint8_t room[16384];
     int n;
 
     ERR_clear_error();
     do {
-        n = SSL_read(p->client, room, sizeof room);
+        n = SSL_read(p->peer, room, sizeof room);
         if (n > 0)
-            wire_add(&p->client_got, room, (size_t)n);
+            wire_add(&p->peer_got, room, (size_t)n);
     } while (n > 0);
-    p->client_error = SSL_get_error(p->client, n);
-    if (p->client_error == SSL_ERROR_SSL && p->client_reason == 0)
-        p->client_reason = ERR_peek_error();
+    p->peer_error = SSL_get_error(p->peer, n);
+    if (p->peer_error == SSL_ERROR_SSL && p->peer_reason == 0)
+        p->peer_reason = ERR_peek_error();
     ERR_clear_error();
 }
 
-static void client_give(struct pair *p, const uint8_t *data, size_t size)
+static void peer_give(struct pair *p, const uint8_t *data, size_t size)
 {
     const size_t step = p->cut == 0 ? size : p->cut;
 
     for (size_t at = 0; at < size; at += step) {
         const size_t n = size - at < step ? size - at : step;
 
-        assert_int_equal(BIO_write(p->client_in, data + at, (int)n), (int)n);
-        client_step(p);
+        assert_int_equal(BIO_write(p->peer_in, data + at, (int)n), (int)n);
+        peer_step(p);
     }
 }
 
 /* One call of the kind the shard makes: all of the input, as often as plaintext comes out. */
-static void server_give(struct pair *p, const uint8_t *data, size_t size)
+static void give_ours(struct pair *p, const uint8_t *data, size_t size)
 {
     static uint8_t room[GW_TLS_PLAINTEXT_BYTES_MAX];
     static uint8_t out[GW_TLS_OUT_BYTES_MAX];
@@ -227,18 +227,18 @@ static void server_give(struct pair *p, const uint8_t *data, size_t size)
 
     do {
         call_hook(true);
-        p->result = gw_tls_read(p->server, &io, room, sizeof room, &n);
+        p->result = gw_tls_read(p->ours, &io, room, sizeof room, &n);
         call_hook(false);
         if (p->result == GW_TLS_DATA)
             assert_in_range(n, 1, sizeof room);
-        wire_add(&p->server_got, room, n);
+        wire_add(&p->got, room, n);
     } while (p->result == GW_TLS_DATA);
     assert_int_equal(n, 0);
     assert_in_range(io.out_bytes, 0, GW_TLS_OUT_BYTES_MAX);
     assert_int_equal(io.in.size, 0); /* read, or thrown away */
     wire_add(&p->sent, out, io.out_bytes);
     if (io.out_bytes > 0)
-        assert_int_equal(BIO_write(p->client_in, out, (int)io.out_bytes), (int)io.out_bytes);
+        assert_int_equal(BIO_write(p->peer_in, out, (int)io.out_bytes), (int)io.out_bytes);
 }
 
 void pair_feed(struct pair *p, const void *data, size_t size)
@@ -246,7 +246,7 @@ void pair_feed(struct pair *p, const void *data, size_t size)
     const size_t step = p->cut == 0 ? size : p->cut;
 
     for (size_t at = 0; at < size; at += step)
-        server_give(p, (const uint8_t *)data + at, size - at < step ? size - at : step);
+        give_ours(p, (const uint8_t *)data + at, size - at < step ? size - at : step);
 }
 
 static uint8_t *bio_take(BIO *bio, size_t *size)
@@ -269,12 +269,12 @@ void pair_pump(struct pair *p)
         const size_t sent_before = p->sent.size;
         size_t to_client = 0;
         size_t to_server = 0;
-        uint8_t *bytes = bio_take(p->client_in, &to_client);
+        uint8_t *bytes = bio_take(p->peer_in, &to_client);
 
-        client_give(p, bytes, to_client);
+        peer_give(p, bytes, to_client);
         free(bytes);
-        client_step(p);
-        bytes = bio_take(p->client_out, &to_server);
+        peer_step(p);
+        bytes = bio_take(p->peer_out, &to_server);
         pair_feed(p, bytes, to_server);
         free(bytes);
         moved = to_server > 0 || p->sent.size > sent_before;
@@ -286,16 +286,16 @@ bool pair_seal(struct pair *p, const void *data, size_t size)
     static uint8_t out[GW_TLS_OUT_BYTES_MAX];
     struct gw_tls_io io = {.out = out, .out_capacity = sizeof out};
 
-    if (!gw_tls_seal(p->server, &io, gw_bytes_of(data, size)))
+    if (!gw_tls_seal(p->ours, &io, gw_bytes_of(data, size)))
         return false;
     wire_add(&p->sent, out, io.out_bytes);
-    client_give(p, out, io.out_bytes);
+    peer_give(p, out, io.out_bytes);
     return true;
 }
 
-void pair_client_write(struct pair *p, const void *data, size_t size)
+void pair_peer_write(struct pair *p, const void *data, size_t size)
 {
-    assert_int_equal(SSL_write(p->client, data, (int)size), (int)size);
+    assert_int_equal(SSL_write(p->peer, data, (int)size), (int)size);
 }
 
 void pair_shutdown(struct pair *p)
@@ -303,9 +303,9 @@ void pair_shutdown(struct pair *p)
     static uint8_t out[GW_TLS_OUT_BYTES_MAX];
     struct gw_tls_io io = {.out = out, .out_capacity = sizeof out};
 
-    gw_tls_shutdown(p->server, &io);
+    gw_tls_shutdown(p->ours, &io);
     wire_add(&p->sent, out, io.out_bytes);
-    client_give(p, out, io.out_bytes);
+    peer_give(p, out, io.out_bytes);
 }
 
 size_t wire_record_bytes_max(const struct wire *w, size_t from)

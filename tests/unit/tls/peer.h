@@ -1,6 +1,6 @@
 /*
- * Both ends of a TLS connection in one program: our session on one side, BoringSSL's client on the
- * other, and between them bytes that a test can cut, keep and alter.
+ * Both ends of a TLS connection in one program: our session on one side, BoringSSL's on the other,
+ * and between them bytes that a test can cut, keep and alter.
  */
 #ifndef GW_TLS_TEST_PEER_H
 #define GW_TLS_TEST_PEER_H
@@ -48,16 +48,16 @@ struct wire {
 };
 
 struct pair {
-    SSL *client;
-    BIO *client_in, *client_out;
-    struct gw_tls *server;
+    SSL *peer;
+    BIO *peer_in, *peer_out;
+    struct gw_tls *ours;
     size_t cut;                /* bytes handed over at a time, either way; 0: all there are  */
     struct wire sent;          /* everything our side sent, as ciphertext                    */
-    struct wire server_got;    /* plaintext                                                  */
-    struct wire client_got;    /* plaintext                                                  */
+    struct wire got;           /* plaintext                                                  */
+    struct wire peer_got;      /* plaintext                                                  */
     enum gw_tls_result result; /* of our side's last call                                    */
-    int client_error;          /* SSL_ERROR_ of the client's last call, 0 when it went well  */
-    uint32_t client_reason;    /* packed, of the client's first real failure                 */
+    int peer_error;            /* SSL_ERROR_ of the peer's last call, 0 when it went well    */
+    uint32_t peer_reason;      /* packed, of the peer's first real failure                   */
     struct gw_instant now;     /* what our side is told; 0: nothing                          */
 };
 
@@ -66,15 +66,15 @@ void pair_close(struct pair *p);
 
 /* Carries bytes to and fro until neither side has more to say. */
 void pair_pump(struct pair *p);
-/* Hands bytes to our side; what it answers waits for the client in pair_pump. */
+/* Hands bytes to our side; what it answers waits for the peer in pair_pump. */
 void pair_feed(struct pair *p, const void *data, size_t size);
-/* Seals on our side and hands the records to the client's input. False: the seal was refused. */
+/* Seals on our side and hands the records to the peer's input. False: the seal was refused. */
 bool pair_seal(struct pair *p, const void *data, size_t size);
-void pair_client_write(struct pair *p, const void *data, size_t size);
+void pair_peer_write(struct pair *p, const void *data, size_t size);
 void pair_shutdown(struct pair *p);
 
 /* Called around gw_tls_open and every gw_tls_read, where a test has set it. */
-extern void (*pair_server_hook)(bool begins);
+extern void (*pair_hook)(bool begins);
 
 /* Largest record body among the records that stand from `from` on. */
 size_t wire_record_bytes_max(const struct wire *w, size_t from);

@@ -38,7 +38,7 @@ static void connect_pair(struct pair *p, const struct ends *e, size_t cut)
 {
     pair_open(p, e->server, e->client, cut);
     pair_pump(p);
-    assert_true(gw_tls_is_established(p->server));
+    assert_true(gw_tls_is_established(p->ours));
 }
 
 static uint8_t pattern[GW_TLS_PLAINTEXT_BYTES_MAX];
@@ -65,13 +65,13 @@ static void data_of_any_size_arrives_both_ways_at_every_cut(void **state)
 
             connect_pair(&p, &e, cuts[c]);
             for (size_t i = 0; i < GW_ARRAY_COUNT(sizes); i++) {
-                pair_client_write(&p, pattern, sizes[i]);
+                pair_peer_write(&p, pattern, sizes[i]);
                 pair_pump(&p);
                 assert_true(pair_seal(&p, pattern, sizes[i]));
-                assert_int_equal(p.server_got.size, sum + sizes[i]);
-                assert_int_equal(p.client_got.size, sum + sizes[i]);
-                assert_memory_equal(p.server_got.data + sum, pattern, sizes[i]);
-                assert_memory_equal(p.client_got.data + sum, pattern, sizes[i]);
+                assert_int_equal(p.got.size, sum + sizes[i]);
+                assert_int_equal(p.peer_got.size, sum + sizes[i]);
+                assert_memory_equal(p.got.data + sum, pattern, sizes[i]);
+                assert_memory_equal(p.peer_got.data + sum, pattern, sizes[i]);
                 sum += sizes[i];
             }
             pair_close(&p);
@@ -92,20 +92,20 @@ static void coalesced_records_are_all_read_in_one_call(void **state)
 
         pair_open(&p, e.server, e.client, 0);
         /* All but the last flight: our side must not be established before the data comes. */
-        while (SSL_in_init(p.client)) {
-            n = BIO_read(p.client_out, flight, sizeof flight);
+        while (SSL_in_init(p.peer)) {
+            n = BIO_read(p.peer_out, flight, sizeof flight);
             if (n > 0)
                 pair_feed(&p, flight, (size_t)n);
-            (void)SSL_do_handshake(p.client);
-            if (versions[v] == TLS1_2_VERSION && gw_tls_is_established(p.server))
+            (void)SSL_do_handshake(p.peer);
+            if (versions[v] == TLS1_2_VERSION && gw_tls_is_established(p.ours))
                 break; /* in TLS 1.2 the last flight is ours */
         }
         for (int i = 0; i < 100; i++)
-            pair_client_write(&p, "0123456789", 10);
+            pair_peer_write(&p, "0123456789", 10);
         pair_pump(&p);
-        assert_true(gw_tls_is_established(p.server));
-        assert_int_equal(p.server_got.size, 1000);
-        assert_memory_equal(p.server_got.data + 990, "0123456789", 10);
+        assert_true(gw_tls_is_established(p.ours));
+        assert_int_equal(p.got.size, 1000);
+        assert_memory_equal(p.got.data + 990, "0123456789", 10);
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -120,11 +120,11 @@ static void nothing_is_sealed_before_the_handshake_ends(void **state)
 
     (void)state;
     pair_open(&p, e.server, e.client, 0);
-    assert_false(gw_tls_seal(p.server, &io, gw_bytes_text("early")));
-    gw_tls_shutdown(p.server, &io);
+    assert_false(gw_tls_seal(p.ours, &io, gw_bytes_text("early")));
+    gw_tls_shutdown(p.ours, &io);
     assert_int_equal(io.out_bytes, 0);
     pair_pump(&p); /* and no harm was done */
-    assert_true(gw_tls_is_established(p.server));
+    assert_true(gw_tls_is_established(p.ours));
     pair_close(&p);
     ends_destroy(&e);
 }
@@ -141,14 +141,14 @@ static void a_seal_without_room_leaves_nothing_behind(void **state)
         for (size_t room = 0; room < 100 + 22; room++) {
             struct gw_tls_io io = {.out = out, .out_capacity = room + 7, .out_bytes = 7};
 
-            if (gw_tls_seal(p.server, &io, gw_bytes_of(pattern, 100))) {
+            if (gw_tls_seal(p.ours, &io, gw_bytes_of(pattern, 100))) {
                 fail_msg("%zu bytes hold no record of 100", room);
             }
             assert_int_equal(io.out_bytes, 7);
         }
         /* No sequence number was spent: the peer reads what comes next. */
         assert_true(pair_seal(&p, "after", 5));
-        assert_int_equal(p.client_got.size, 5);
+        assert_int_equal(p.peer_got.size, 5);
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -167,7 +167,7 @@ static void the_largest_seal_fits_the_room_promised(void **state)
         assert_true(SSL_CTX_set_strict_cipher_list(e.client, suites[i]));
         connect_pair(&p, &e, 0);
         assert_true(pair_seal(&p, pattern, sizeof pattern));
-        assert_int_equal(p.client_got.size, sizeof pattern);
+        assert_int_equal(p.peer_got.size, sizeof pattern);
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -185,18 +185,18 @@ static void an_altered_record_ends_the_session(void **state)
             struct pair p;
 
             connect_pair(&p, &e, 0);
-            pair_client_write(&p, "0123456789", 10);
-            size = (size_t)BIO_read(p.client_out, record, sizeof record);
+            pair_peer_write(&p, "0123456789", 10);
+            size = (size_t)BIO_read(p.peer_out, record, sizeof record);
             assert_in_range(size, 20, 100);
             record[at] ^= 0x01;
             pair_feed(&p, record, size);
-            assert_int_equal(p.server_got.size, 0);
+            assert_int_equal(p.got.size, 0);
             if (at == 3 || at == 4) {
                 /* A longer record is waited for, a shorter one fails its check. */
                 assert_true(p.result == GW_TLS_WANT || p.result == GW_TLS_FAILED);
             } else {
                 assert_int_equal(p.result, GW_TLS_FAILED);
-                assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
+                assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
                 assert_false(pair_seal(&p, "x", 1));
                 /* It stays failed, whatever comes. */
                 pair_feed(&p, record, size);
@@ -218,14 +218,14 @@ static void a_replayed_record_ends_the_session(void **state)
         size_t size;
 
         connect_pair(&p, &e, 0);
-        pair_client_write(&p, "0123456789", 10);
-        size = (size_t)BIO_read(p.client_out, record, sizeof record);
+        pair_peer_write(&p, "0123456789", 10);
+        size = (size_t)BIO_read(p.peer_out, record, sizeof record);
         pair_feed(&p, record, size);
-        assert_int_equal(p.server_got.size, 10);
+        assert_int_equal(p.got.size, 10);
         pair_feed(&p, record, size);
         assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
-        assert_int_equal(p.server_got.size, 10);
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
+        assert_int_equal(p.got.size, 10);
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -244,8 +244,8 @@ static void a_record_beyond_the_limit_is_refused_at_its_header(void **state)
         connect_pair(&p, &e, 0);
         pair_feed(&p, header, sizeof header);
         assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_RECORD);
-        assert_non_null(strstr(gw_tls_failure(p.server), "longer"));
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
+        assert_non_null(strstr(gw_tls_failure(p.ours), "longer"));
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -260,20 +260,20 @@ static void the_peers_goodbye_is_answered_once(void **state)
         size_t sent;
 
         connect_pair(&p, &e, 0);
-        pair_client_write(&p, "last words", 10);
-        assert_int_equal(SSL_shutdown(p.client), 0);
+        pair_peer_write(&p, "last words", 10);
+        assert_int_equal(SSL_shutdown(p.peer), 0);
         pair_pump(&p);
         assert_int_equal(p.result, GW_TLS_CLOSED);
-        assert_int_equal(p.server_got.size, 10);
-        assert_int_equal(p.client_error, SSL_ERROR_ZERO_RETURN);
-        assert_int_equal(SSL_shutdown(p.client), 1);
+        assert_int_equal(p.got.size, 10);
+        assert_int_equal(p.peer_error, SSL_ERROR_ZERO_RETURN);
+        assert_int_equal(SSL_shutdown(p.peer), 1);
         sent = p.sent.size;
         pair_feed(&p, "anything", 8);
         assert_int_equal(p.result, GW_TLS_CLOSED);
         pair_shutdown(&p);
         assert_int_equal(p.sent.size, sent);
         assert_false(pair_seal(&p, "x", 1));
-        assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_NONE);
+        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NONE);
         pair_close(&p);
         ends_destroy(&e);
     }
@@ -289,13 +289,13 @@ static void our_goodbye_still_lets_the_peer_finish(void **state)
 
         connect_pair(&p, &e, 0);
         pair_shutdown(&p);
-        assert_int_equal(p.client_error, SSL_ERROR_ZERO_RETURN);
+        assert_int_equal(p.peer_error, SSL_ERROR_ZERO_RETURN);
         assert_false(pair_seal(&p, "x", 1));
         sent = p.sent.size;
-        pair_client_write(&p, "on my way", 9);
-        assert_int_equal(SSL_shutdown(p.client), 1);
+        pair_peer_write(&p, "on my way", 9);
+        assert_int_equal(SSL_shutdown(p.peer), 1);
         pair_pump(&p);
-        assert_int_equal(p.server_got.size, 9);
+        assert_int_equal(p.got.size, 9);
         assert_int_equal(p.result, GW_TLS_CLOSED);
         assert_int_equal(p.sent.size, sent); /* theirs was the answer to ours */
         pair_close(&p);
@@ -311,12 +311,12 @@ static void keys_are_updated_both_ways_on_request(void **state)
     (void)state;
     connect_pair(&p, &e, 0);
     for (size_t i = 1; i <= 5; i++) {
-        assert_true(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED));
-        pair_client_write(&p, "up", 2);
+        assert_true(SSL_key_update(p.peer, SSL_KEY_UPDATE_REQUESTED));
+        pair_peer_write(&p, "up", 2);
         pair_pump(&p);
         assert_true(pair_seal(&p, "down", 4)); /* carries our own KeyUpdate in front */
-        assert_int_equal(p.server_got.size, 2 * i);
-        assert_int_equal(p.client_got.size, 4 * i);
+        assert_int_equal(p.got.size, 2 * i);
+        assert_int_equal(p.peer_got.size, 4 * i);
     }
     pair_close(&p);
     ends_destroy(&e);
@@ -332,12 +332,12 @@ static size_t seal_as_client(const struct pair *p, uint8_t type, const void *dat
     uint8_t block[40]; /* client key 16, server key 16, client salt 4, server salt 4 */
     uint8_t nonce[12];
     uint8_t ad[13];
-    const uint64_t sequence = SSL_get_write_sequence(p->client);
+    const uint64_t sequence = SSL_get_write_sequence(p->peer);
     EVP_AEAD_CTX aead;
     size_t sealed = 0;
 
-    assert_int_equal(SSL_get_key_block_len(p->client), sizeof block);
-    assert_true(SSL_generate_key_block(p->client, block, sizeof block));
+    assert_int_equal(SSL_get_key_block_len(p->peer), sizeof block);
+    assert_true(SSL_generate_key_block(p->peer, block, sizeof block));
     for (size_t i = 0; i < 8; i++)
         ad[i] = (uint8_t)(sequence >> (56 - 8 * i));
     memcpy(nonce, block + 32, 4);
@@ -375,8 +375,8 @@ static void a_record_sealed_by_the_test_is_read(void **state)
     connect_gcm(&p, &e);
     pair_feed(&p, record, seal_as_client(&p, 0x17, "hello", 5, record));
     assert_int_equal(p.result, GW_TLS_WANT);
-    assert_int_equal(p.server_got.size, 5);
-    assert_memory_equal(p.server_got.data, "hello", 5);
+    assert_int_equal(p.got.size, 5);
+    assert_memory_equal(p.got.data, "hello", 5);
     pair_close(&p);
     ends_destroy(&e);
 }
@@ -394,9 +394,9 @@ static void renegotiation_is_refused(void **state)
     connect_gcm(&p, &e);
     pair_feed(&p, record, seal_as_client(&p, 0x16, hello, sizeof hello, record));
     assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_non_null(strstr(gw_tls_failure(p.server), "renegotiate"));
+    assert_non_null(strstr(gw_tls_failure(p.ours), "renegotiate"));
     pair_pump(&p);
-    assert_int_equal(ERR_GET_REASON(p.client_reason), SSL_R_TLSV1_ALERT_NO_RENEGOTIATION);
+    assert_int_equal(ERR_GET_REASON(p.peer_reason), SSL_R_TLSV1_ALERT_NO_RENEGOTIATION);
     pair_close(&p);
     ends_destroy(&e);
 }
@@ -413,15 +413,15 @@ static void a_fatal_alert_is_understood(void **state)
     connect_gcm(&p, &e);
     pair_feed(&p, record, seal_as_client(&p, 0x15, internal_error, 2, record));
     assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_PEER_ALERT);
-    assert_non_null(strstr(gw_tls_failure(p.server), "internal_error"));
+    assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_PEER_ALERT);
+    assert_non_null(strstr(gw_tls_failure(p.ours), "internal_error"));
     pair_close(&p);
     ends_destroy(&e);
 
     connect_gcm(&p, &e);
     pair_feed(&p, record, seal_as_client(&p, 0x15, unassigned, 2, record));
     assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_int_equal(gw_tls_failure_kind(p.server), GW_TLS_FAILURE_PEER_ALERT);
+    assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_PEER_ALERT);
     pair_close(&p);
     ends_destroy(&e);
 }
@@ -442,15 +442,15 @@ static void sessions_take_turns_on_one_context(void **state)
             const uint8_t mark[2] = {(uint8_t)i, (uint8_t)round};
             struct pair *p = &pairs[(i * 17) % SESSIONS];
 
-            pair_client_write(p, mark, 2);
+            pair_peer_write(p, mark, 2);
             pair_pump(p);
-            assert_memory_equal(p->server_got.data + p->server_got.size - 2, mark, 2);
+            assert_memory_equal(p->got.data + p->got.size - 2, mark, 2);
             assert_true(pair_seal(p, mark, 2));
-            assert_memory_equal(p->client_got.data + p->client_got.size - 2, mark, 2);
+            assert_memory_equal(p->peer_got.data + p->peer_got.size - 2, mark, 2);
         }
     }
     for (size_t i = 0; i < SESSIONS; i++) {
-        assert_int_equal(pairs[i].server_got.size, 6);
+        assert_int_equal(pairs[i].got.size, 6);
         pair_close(&pairs[i]);
     }
     ends_destroy(&e);

@@ -128,14 +128,14 @@ static bool connect_with(struct gw_tls_context *server, SSL_CTX *client, SSL_SES
     got_session = NULL;
     pair_open(&p, server, client, 0);
     if (session != NULL)
-        assert_true(SSL_set_session(p.client, session));
+        assert_true(SSL_set_session(p.peer, session));
     pair_pump(&p);
-    assert_true(gw_tls_is_established(p.server));
-    gw_tls_facts(p.server, &facts);
-    assert_int_equal(SSL_session_reused(p.client), facts.resumed);
-    pair_client_write(&p, "hello", 5);
+    assert_true(gw_tls_is_established(p.ours));
+    gw_tls_facts(p.ours, &facts);
+    assert_int_equal(SSL_session_reused(p.peer), facts.resumed);
+    pair_peer_write(&p, "hello", 5);
     pair_pump(&p);
-    assert_int_equal(p.server_got.size, 5);
+    assert_int_equal(p.got.size, 5);
     pair_close(&p);
     if (out != NULL) {
         *out = got_session;
@@ -574,7 +574,7 @@ static void rings_turn_while_shards_work(void **state)
 
 static int setup(void **state)
 {
-    pair_server_hook = on_server;
+    pair_hook = on_server;
     return pki_create(state);
 }
 
