@@ -118,17 +118,6 @@ static void give(struct end *e, const uint8_t *data, size_t size)
     e->out_bytes = io.out_bytes;
 }
 
-/* A client writes with what a server reads with. */
-static void swap_sides(struct gw_keys *keys)
-{
-    const size_t side = (gw_keys_bytes(shape) - sizeof *keys) / 2;
-    uint8_t room[GW_KEYS_BYTES_MAX];
-
-    memcpy(room, keys->bytes, side);
-    memmove(keys->bytes, keys->bytes + side, side);
-    memcpy(keys->bytes + side, room, side);
-}
-
 static void connect_end(struct end *e, struct gw_tls_context *context)
 {
     uint8_t flight[4096];
@@ -150,7 +139,6 @@ static void connect_end(struct end *e, struct gw_tls_context *context)
         gw_assert(gw_keys_from_secrets(shape, secrets[1], secrets[0], &e->keys));
     } else {
         gw_assert(gw_keys_from_block(shape, e->client, &e->keys));
-        swap_sides(&e->keys);
     }
     e->keys.sequence[GW_KEYS_READ] = (uint32_t)SSL_get_read_sequence(e->client);
     e->keys.sequence[GW_KEYS_WRITE] = (uint32_t)SSL_get_write_sequence(e->client);

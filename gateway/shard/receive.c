@@ -122,6 +122,7 @@ static void count_tls_failure(struct gw_shard *sh, const struct gw_tls *tls)
         break;
     case GW_TLS_FAILURE_NONE:
     case GW_TLS_FAILURE_RECORD:
+    case GW_TLS_FAILURE_CERTIFICATE:
     case GW_TLS_FAILURE_OTHER:
         break;
     }

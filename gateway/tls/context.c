@@ -8,6 +8,8 @@
  */
 #include "tls_internal.h"
 
+#include <gw/tls/client.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,7 +154,6 @@ static bool configure(struct gw_tls_context *context)
     SSL_CTX_set_num_tickets(ctx, context->session_tickets);
     SSL_CTX_set_select_certificate_cb(ctx, on_hello);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
-    SSL_CTX_set_app_data(ctx, context);
     if (context->lean)
         gw_handover_watch(ctx);
     gw_ticket_view_configure(&context->tickets, ctx);
@@ -202,6 +203,25 @@ static int load_leaves(struct gw_tls_context *context, const struct gw_tls_optio
     return 0;
 }
 
+int gw_tls_context_init(struct gw_tls_context *context, uint32_t sessions_max, char *why,
+                        size_t why_bytes)
+{
+    const uint32_t count = sessions_max != 0 ? sessions_max : GW_SESSIONS_MAX_DEFAULT;
+
+    context->holder_count = 1;
+    if (gw_tls_pool_create(count, &context->pool) != 0) {
+        snprintf(why, why_bytes, "out of memory for %u sessions", count);
+        return -ENOMEM;
+    }
+    context->ssl_ctx = SSL_CTX_new(TLS_method());
+    if (context->ssl_ctx == NULL || !create_bio(context)) {
+        snprintf(why, why_bytes, "out of memory");
+        return -ENOMEM;
+    }
+    SSL_CTX_set_app_data(context->ssl_ctx, context);
+    return 0;
+}
+
 /* `model`: a context whose leaves are taken over instead of the files; NULL for the first. */
 static int create_one(const struct gw_tls_options *options, const struct gw_tls_context *model,
                       struct gw_tls_context **out, char *why, size_t why_bytes)
@@ -213,28 +233,21 @@ static int create_one(const struct gw_tls_options *options, const struct gw_tls_
     snprintf(why, why_bytes, "out of memory");
     if (context == NULL)
         return -ENOMEM;
-    context->holder_count = 1;
     context->profile = options->profile;
     context->lean = options->lean;
     gw_ticket_view_init(&context->tickets, options->ticket_keys);
     context->session_tickets =
         (uint32_t)gw_min_u64(options->session_tickets, GW_SESSION_TICKETS_MAX);
-    if (model == NULL)
+    err = gw_tls_context_init(context, options->sessions_max, why, why_bytes);
+    if (err == 0 && model == NULL)
         err = load_leaves(context, options, why, why_bytes);
-    else if ((err = gw_leaf_copy(&model->rsa, &context->rsa)) == 0)
+    else if (err == 0 && (err = gw_leaf_copy(&model->rsa, &context->rsa)) == 0)
         err = gw_leaf_copy(&model->ec, &context->ec);
-    if (err == 0 && (err = gw_tls_pool_create(options->sessions_max != 0 ? options->sessions_max
-                                                                         : GW_SESSIONS_MAX_DEFAULT,
-                                              &context->pool)) != 0)
-        snprintf(why, why_bytes, "out of memory for %u sessions", options->sessions_max);
-    if (err == 0) {
-        context->ssl_ctx = SSL_CTX_new(TLS_method());
-        if (context->ssl_ctx == NULL || !create_bio(context) || !configure(context)) {
-            snprintf(why, why_bytes, "TLS library: %s",
-                     ERR_peek_error() == 0 ? "out of memory"
-                                           : ERR_reason_error_string(ERR_peek_error()));
-            err = -ENOMEM;
-        }
+    if (err == 0 && !configure(context)) {
+        snprintf(why, why_bytes, "TLS library: %s",
+                 ERR_peek_error() == 0 ? "out of memory"
+                                       : ERR_reason_error_string(ERR_peek_error()));
+        err = -ENOMEM;
     }
     ERR_clear_error();
     if (err != 0) {
@@ -291,6 +304,8 @@ void gw_tls_context_release(struct gw_tls_context *context)
     if (context->pool != NULL)
         gw_tls_pool_release(context->pool);
     gw_ticket_view_fini(&context->tickets);
+    gw_tls_ticket_free(context->ticket);
+    free(context->server_name);
     free(context);
 }
 

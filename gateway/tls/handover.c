@@ -5,7 +5,8 @@
  * client's Finished; until then they wait in a slot of the pool whose number the SSL object
  * carries. The callback shows the first secrets only: a KeyUpdate that BoringSSL read itself would
  * go unseen, and so the hand-over stands in the very call that ends the handshake, before any
- * SSL_read.
+ * SSL_read. (A client that waits for its ticket reads before that, and proves with each record that
+ * no key has changed; see client.c.)
  *
  * Runs on the thread of its shard. Invariant:
  *   I1  a session that cannot be handed over keeps its SSL object and loses nothing
@@ -17,7 +18,7 @@
 
 #include <gw/base/assert.h>
 
-/* Index by enum gw_keys_side: a server reads what the client seals. */
+/* Index by enum gw_keys_side: an end reads what the other one seals. */
 struct secrets {
     uint8_t bytes[2][GW_KEYS_SECRET_BYTES_MAX];
     uint8_t byte_count[2]; /* 0: not shown yet */
@@ -92,12 +93,15 @@ static size_t decode_hex(const char *hex, uint8_t *out, size_t capacity)
 /* "CLIENT_TRAFFIC_SECRET_0 <client random> <secret>", both in hex; other lines are of no use. */
 static void on_keylog(const SSL *ssl, const char *line)
 {
-    static const char *const labels[2] = {
-        [GW_KEYS_READ] = "CLIENT_TRAFFIC_SECRET_0 ", [GW_KEYS_WRITE] = "SERVER_TRAFFIC_SECRET_0 "};
+    static const char *const labels_of[2][2] = {
+        {[GW_KEYS_READ] = "SERVER_TRAFFIC_SECRET_0 ", [GW_KEYS_WRITE] = "CLIENT_TRAFFIC_SECRET_0 "},
+        {[GW_KEYS_READ] = "CLIENT_TRAFFIC_SECRET_0 ", [GW_KEYS_WRITE] = "SERVER_TRAFFIC_SECRET_0 "},
+    };
+    const char *const *labels = labels_of[SSL_is_server(ssl)];
     struct gw_tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
     gw_assert(context->session != NULL && context->session->ssl == ssl);
-    for (size_t side = 0; side < GW_ARRAY_COUNT(labels); side++) {
+    for (size_t side = 0; side < GW_ARRAY_COUNT(labels_of[0]); side++) {
         const size_t label_bytes = strlen(labels[side]);
         struct secrets *secrets;
 
@@ -170,8 +174,8 @@ void gw_handover(struct gw_tls *tls)
     if (row >= 0 && !SSL_has_pending(tls->ssl))
         slot = take_keys(tls, gw_keys_shape_at((unsigned)row));
     if (slot == GW_NONE) {
-        secrets_release(pool, tls->ssl); /* of no use later: see above */
-        return;                          /* I1 */
+        gw_handover_forgo(tls);
+        return; /* I1 */
     }
     gw_handover_ssl_free(tls);
     gw_tls_pool_hold(pool);
@@ -182,6 +186,13 @@ void gw_handover(struct gw_tls *tls)
     tls->partial = GW_NONE;
     tls->shape = (uint8_t)row;
     tls->conduct = (struct gw_tls_conduct){0};
+    if (tls->client)
+        tls->skip_bytes = 0;
+}
+
+void gw_handover_forgo(struct gw_tls *tls)
+{
+    secrets_release(tls->context->pool, tls->ssl);
 }
 
 void gw_handover_ssl_free(struct gw_tls *tls)

@@ -111,12 +111,12 @@ static bool derive(const struct gw_keys_shape *shape, struct gw_keys *keys, enum
            expand_label(shape, secret, "iv", iv_of(shape, keys, side), shape->iv_bytes);
 }
 
-bool gw_keys_from_secrets(const struct gw_keys_shape *shape, const uint8_t *client,
-                          const uint8_t *server, struct gw_keys *out)
+bool gw_keys_from_secrets(const struct gw_keys_shape *shape, const uint8_t *read,
+                          const uint8_t *write, struct gw_keys *out)
 {
     gw_assert(shape->tls13);
-    memcpy(secret_of(shape, out, GW_KEYS_READ), client, shape->secret_bytes);
-    memcpy(secret_of(shape, out, GW_KEYS_WRITE), server, shape->secret_bytes);
+    memcpy(secret_of(shape, out, GW_KEYS_READ), read, shape->secret_bytes);
+    memcpy(secret_of(shape, out, GW_KEYS_WRITE), write, shape->secret_bytes);
     return derive(shape, out, GW_KEYS_READ) && derive(shape, out, GW_KEYS_WRITE);
 }
 
@@ -125,6 +125,8 @@ bool gw_keys_from_block(const struct gw_keys_shape *shape, const SSL *ssl, struc
     /* RFC 5246 6.3: client key, server key, client iv, server iv; AEAD suites have no MAC keys. */
     const size_t key_bytes = shape->key_bytes;
     const size_t iv_bytes = shape->iv_bytes;
+    const enum gw_keys_side of_client = SSL_is_server(ssl) ? GW_KEYS_READ : GW_KEYS_WRITE;
+    const enum gw_keys_side of_server = SSL_is_server(ssl) ? GW_KEYS_WRITE : GW_KEYS_READ;
     uint8_t block[KEY_BLOCK_BYTES_MAX];
     bool ok;
 
@@ -132,10 +134,10 @@ bool gw_keys_from_block(const struct gw_keys_shape *shape, const SSL *ssl, struc
     ok = SSL_get_key_block_len(ssl) == 2 * (key_bytes + iv_bytes) &&
          SSL_generate_key_block(ssl, block, 2 * (key_bytes + iv_bytes)) == 1;
     if (ok) {
-        memcpy(key_of(shape, out, GW_KEYS_READ), block, key_bytes);
-        memcpy(key_of(shape, out, GW_KEYS_WRITE), block + key_bytes, key_bytes);
-        memcpy(iv_of(shape, out, GW_KEYS_READ), block + 2 * key_bytes, iv_bytes);
-        memcpy(iv_of(shape, out, GW_KEYS_WRITE), block + 2 * key_bytes + iv_bytes, iv_bytes);
+        memcpy(key_of(shape, out, of_client), block, key_bytes);
+        memcpy(key_of(shape, out, of_server), block + key_bytes, key_bytes);
+        memcpy(iv_of(shape, out, of_client), block + 2 * key_bytes, iv_bytes);
+        memcpy(iv_of(shape, out, of_server), block + 2 * key_bytes + iv_bytes, iv_bytes);
     }
     OPENSSL_cleanse(block, sizeof block);
     return ok;

@@ -55,10 +55,11 @@ int gw_keys_shape_find(uint16_t version, uint16_t suite);
 const struct gw_keys_shape *gw_keys_shape_at(unsigned row);
 size_t gw_keys_bytes(const struct gw_keys_shape *shape); /* of struct gw_keys with its keys */
 
-/* The application traffic secrets of TLS 1.3, as a server has them: reading is the client's. */
-GW_MUST_USE bool gw_keys_from_secrets(const struct gw_keys_shape *shape, const uint8_t *client,
-                                      const uint8_t *server, struct gw_keys *out);
-/* The key block of TLS 1.2, of a server's handshake that has ended. */
+/* The application traffic secrets of TLS 1.3: a server reads with the client's, a client with the
+   server's. */
+GW_MUST_USE bool gw_keys_from_secrets(const struct gw_keys_shape *shape, const uint8_t *read,
+                                      const uint8_t *write, struct gw_keys *out);
+/* The key block of TLS 1.2, of either end's handshake that has ended. */
 GW_MUST_USE bool gw_keys_from_block(const struct gw_keys_shape *shape, const SSL *ssl,
                                     struct gw_keys *out);
 /* RFC 8446 7.2: the next generation of one side; its sequence starts anew. TLS 1.3 only. */

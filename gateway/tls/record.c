@@ -1,11 +1,13 @@
 /*
- * The record layer of lean sessions: what TLS asks of a server after the handshake, and nothing
+ * The record layer of lean sessions: what TLS asks of either end after the handshake, and nothing
  * that it leaves open. Each rule names its section where it is enforced.
  *
  *     io->in --collect--> one whole record --open--> type, content --+-- data: to the caller
  *                  |                                                 +-- alert: an end, or a
  * warning
  *                  +-- not whole: kept in a buffer on loan           +-- KeyUpdate: new keys
+ *                                                                    +-- to a client: a ticket,
+ *                                                                    |   HelloRequest: nothing
  *                                                                    +-- anything else: an end
  *
  * What a peer can send without end and without saying anything is counted, in a row and
@@ -13,7 +15,7 @@
  *
  * Runs on the thread of its shard. Invariants:
  *   I1  GW_TLS_WANT means that io->in is used up
- *   I2  an alert of ours is the last thing we seal; after close_notify we seal nothing
+ *   I2  a fatal alert of ours is the last thing we seal; after close_notify we seal nothing
  *   I3  keys are held in OPEN and SHUT alone; a partial record never outlives the record
  */
 #include "tls_internal.h"
@@ -36,9 +38,12 @@ enum {
     KEY_RECORDS_MAX_TLS13 = 1 << 23,
     KEY_RECORDS_MAX_TLS12_GCM = 23726566,
 
+    HANDSHAKE_HELLO_REQUEST = 0,
     HANDSHAKE_CLIENT_HELLO = 1,
+    HANDSHAKE_NEW_SESSION_TICKET = 4,
     HANDSHAKE_KEY_UPDATE = 24,
-    KEY_UPDATE_BYTES = 5, /* RFC 8446 4 and 4.6.3: type, 24-bit length 1, request */
+    HANDSHAKE_HEADER_BYTES = 4, /* type, 24-bit length */
+    KEY_UPDATE_BYTES = 5,       /* RFC 8446 4 and 4.6.3: type, 24-bit length 1, request */
     ALERT_BYTES = 2,
     ALERT_WARNING = 1,
     ALERT_FATAL = 2,
@@ -160,7 +165,7 @@ static bool renew_key_for(struct gw_tls *tls, struct gw_tls_io *io, size_t recor
 
 bool gw_record_seal(struct gw_tls *tls, struct gw_tls_io *io, struct gw_bytes plaintext)
 {
-    const size_t piece_bytes = tls->record_bytes_max;
+    const size_t piece_bytes = gw_tls_record_bytes_max(tls);
     const size_t record_count = (plaintext.size + piece_bytes - 1) / piece_bytes;
     /* Asked before the first record is made: one that is not sent would be missed for ever. */
     const size_t room = plaintext.size + record_count * GW_RECORD_OVERHEAD_BYTES_MAX +
@@ -218,6 +223,13 @@ static enum gw_tls_result on_close_notify(struct gw_tls *tls, struct gw_tls_io *
     return GW_TLS_CLOSED;
 }
 
+static enum gw_tls_result on_warning(struct gw_tls *tls, struct gw_tls_io *io)
+{
+    if (++tls->conduct.warning_count > WARNINGS_IN_A_ROW_MAX)
+        return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_flood);
+    return GW_TLS_WANT;
+}
+
 static enum gw_tls_result on_alert(struct gw_tls *tls, struct gw_tls_io *io,
                                    struct gw_bytes content)
 {
@@ -242,9 +254,7 @@ static enum gw_tls_result on_alert(struct gw_tls *tls, struct gw_tls_io *io,
         gw_tls_failure_put_alert(tls, alert);
         return GW_TLS_FAILED;
     }
-    if (++tls->conduct.warning_count > WARNINGS_IN_A_ROW_MAX)
-        return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_flood);
-    return GW_TLS_WANT;
+    return on_warning(tls, io);
 }
 
 static bool updates_too_often(struct gw_tls *tls, struct gw_instant now)
@@ -275,8 +285,52 @@ static enum gw_tls_result on_key_update(struct gw_tls *tls, struct gw_tls_io *io
 }
 
 /*
+ * What of a record's handshake messages belongs to tickets (RFC 8446 4.6.1: a server may send them
+ * at any time) is taken off it unread: who wants a ticket has kept its SSL object until it came.
+ * Between records no more is kept than how far the header came, as message_bytes from TICKET_HEAD
+ * on, and how much of the body is missing. One flood limit serves for tickets and KeyUpdates.
+ */
+enum { TICKET_HEAD = KEY_UPDATE_BYTES, TICKET_HEAD_END = TICKET_HEAD + HANDSHAKE_HEADER_BYTES - 2 };
+
+static enum gw_tls_result skip_tickets(struct gw_tls *tls, struct gw_tls_io *io,
+                                       struct gw_bytes *content)
+{
+    struct gw_tls_conduct *conduct = &tls->conduct;
+
+    while (content->size > 0) {
+        const uint8_t byte = content->data[0];
+        size_t used = 1;
+
+        if (conduct->message_bytes == TICKET_HEAD && byte != 0)
+            return fail_record(tls, io, GW_ALERT_DECODE_ERROR, "a ticket is longer than 64 KiB");
+        if (conduct->message_bytes >= TICKET_HEAD) {
+            tls->skip_bytes = (uint16_t)(tls->skip_bytes << 8 | byte);
+            conduct->message_bytes =
+                conduct->message_bytes == TICKET_HEAD_END ? 0 : conduct->message_bytes + 1u;
+        } else if (tls->skip_bytes > 0) {
+            used = gw_min_u64(content->size, tls->skip_bytes);
+            tls->skip_bytes -= (uint16_t)used;
+        } else if (conduct->message_bytes == 0 && byte == HANDSHAKE_NEW_SESSION_TICKET) {
+            if (++conduct->update_count > UPDATES_IN_A_ROW_MAX)
+                return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_flood);
+            conduct->message_bytes = TICKET_HEAD;
+        } else {
+            break;
+        }
+        *content = gw_bytes_after(*content, used);
+    }
+    return GW_TLS_WANT;
+}
+
+static bool is_amid_message(const struct gw_tls *tls)
+{
+    return tls->conduct.message_bytes > 0 || (tls->client && tls->skip_bytes > 0);
+}
+
+/*
  * TLS 1.3: a client without certificates has nothing to say but KeyUpdate (RFC 8446 4.6). Its five
- * bytes are checked as they come, so that no more than their number is kept between records.
+ * bytes are checked as they come, so that no more than their number is kept between records. A
+ * server may also give tickets.
  */
 static enum gw_tls_result on_handshake_tls13(struct gw_tls *tls, struct gw_tls_io *io,
                                              struct gw_bytes content)
@@ -286,15 +340,17 @@ static enum gw_tls_result on_handshake_tls13(struct gw_tls *tls, struct gw_tls_i
 
     if (content.size == 0) /* RFC 8446 5.1: no handshake fragment is empty */
         return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_message);
-    while (content.size > 0 && tls->conduct.update_bytes < sizeof expected) {
-        const uint8_t wanted = expected[tls->conduct.update_bytes];
+    if (tls->client && skip_tickets(tls, io, &content) != GW_TLS_WANT)
+        return GW_TLS_FAILED;
+    while (content.size > 0 && tls->conduct.message_bytes < sizeof expected) {
+        const uint8_t wanted = expected[tls->conduct.message_bytes];
 
         if (content.data[0] != wanted)
             return fail_record(tls, io,
-                               tls->conduct.update_bytes == 0 ? GW_ALERT_UNEXPECTED_MESSAGE
-                                                              : GW_ALERT_DECODE_ERROR,
+                               tls->conduct.message_bytes == 0 ? GW_ALERT_UNEXPECTED_MESSAGE
+                                                               : GW_ALERT_DECODE_ERROR,
                                text_message);
-        tls->conduct.update_bytes++;
+        tls->conduct.message_bytes++;
         content = gw_bytes_after(content, 1);
     }
     if (content.size == 0)
@@ -304,8 +360,24 @@ static enum gw_tls_result on_handshake_tls13(struct gw_tls *tls, struct gw_tls_i
         return fail_record(tls, io, GW_ALERT_ILLEGAL_PARAMETER, text_message);
     if (content.size > 1) /* RFC 8446 5.1: a key change stands at the end of a record */
         return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_message);
-    tls->conduct.update_bytes = 0;
+    tls->conduct.message_bytes = 0;
     return on_key_update(tls, io, request == 1);
+}
+
+/*
+ * TLS 1.2: a server asks a client to renegotiate. RFC 5246 7.4.1.1: it may answer with a warning,
+ * and all goes on.
+ */
+static enum gw_tls_result on_hello_request(struct gw_tls *tls, struct gw_tls_io *io,
+                                           struct gw_bytes content)
+{
+    static const uint8_t request[HANDSHAKE_HEADER_BYTES] = {HANDSHAKE_HELLO_REQUEST, 0, 0, 0};
+
+    if (!gw_bytes_equal(content, gw_bytes_of(request, sizeof request)))
+        return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_message);
+    if (tls->state == GW_TLS_STATE_OPEN) /* I2 */
+        send_alert(tls, io, ALERT_WARNING, GW_ALERT_NO_RENEGOTIATION);
+    return on_warning(tls, io);
 }
 
 /*
@@ -316,6 +388,8 @@ static enum gw_tls_result on_handshake_tls13(struct gw_tls *tls, struct gw_tls_i
 static enum gw_tls_result on_handshake_tls12(struct gw_tls *tls, struct gw_tls_io *io,
                                              struct gw_bytes content)
 {
+    if (tls->client)
+        return on_hello_request(tls, io, content);
     if (content.size == 0 || content.data[0] != HANDSHAKE_CLIENT_HELLO)
         return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_message);
     return fail(tls, io, GW_ALERT_NO_RENEGOTIATION, GW_TLS_FAILURE_OTHER,
@@ -327,7 +401,7 @@ static enum gw_tls_result on_content(struct gw_tls *tls, struct gw_tls_io *io, u
 {
     /* RFC 8446 5.1: no record may stand between the parts of a message. An end is an end, though.
      */
-    if (tls->conduct.update_bytes > 0 && type != GW_RECORD_HANDSHAKE && type != GW_RECORD_ALERT)
+    if (is_amid_message(tls) && type != GW_RECORD_HANDSHAKE && type != GW_RECORD_ALERT)
         return fail_record(tls, io, GW_ALERT_UNEXPECTED_MESSAGE, text_message);
     switch (type) {
     case GW_RECORD_DATA:

@@ -8,8 +8,9 @@
  * one partial record.
  *
  * Runs on the thread of its shard. Invariants:
- *   I1  SSL_read is never called before the session passed gw_handover(): a session whose keys move
- *       out of the SSL object there has lost nothing to it
+ *   I1  SSL_read is never called before the session passed gw_handover(), but by client.c, which
+ *       looks after each record: a session whose keys move out of the SSL object there has lost
+ *       nothing to it
  *   I2  GW_TLS_WANT means that io->in is used up
  *   I3  a failure has a text
  */
@@ -41,10 +42,14 @@ static void call_end(struct gw_tls *tls)
 static enum gw_tls_result fail(struct gw_tls *tls)
 {
     const uint32_t error = gw_tls_failure_take();
+    const char *distrust = tls->client ? gw_client_distrust(tls->ssl, error) : NULL;
 
     tls->state = GW_TLS_STATE_FAILED;
     gw_handover_ssl_free(tls);
-    gw_tls_failure_set(tls, error);
+    if (distrust != NULL)
+        gw_tls_failure_put(tls, GW_TLS_FAILURE_CERTIFICATE, distrust);
+    else
+        gw_tls_failure_set(tls, error);
     gw_assert(tls->failure != NULL); /* I3 */
     ERR_clear_error();
     return GW_TLS_FAILED;
@@ -59,6 +64,7 @@ static void finish_handshake(struct gw_tls *tls)
     tls->resumed = SSL_session_reused(tls->ssl) == 1;
     tls->established = true;
     tls->state = GW_TLS_STATE_OPEN;
+    tls->ticket_due = tls->ticket_due && tls->version == TLS1_3_VERSION; /* 1.2: it has come */
     /* TLS 1.3 tickets wait inside BoringSSL for the first write, and cost memory until then. An
        empty write sends them and nothing else; its answer says nothing. */
     if (tls->version == TLS1_3_VERSION && tls->context->session_tickets > 0)
@@ -106,7 +112,7 @@ static enum gw_tls_result read_record(struct gw_tls *tls, struct gw_tls_io *io, 
     }
 }
 
-struct gw_tls *gw_tls_open(struct gw_tls_context *context)
+struct gw_tls *gw_session_open(struct gw_tls_context *context)
 {
     const uint32_t slot = gw_slab_acquire(&context->pool->sessions);
     struct gw_tls *tls;
@@ -125,8 +131,16 @@ struct gw_tls *gw_tls_open(struct gw_tls_context *context)
     /* Read and write side take one reference each: SSL_set_bio takes one when both are the same. */
     BIO_up_ref(context->bio);
     SSL_set_bio(tls->ssl, context->bio, context->bio);
-    SSL_set_accept_state(tls->ssl);
     SSL_set_shed_handshake_config(tls->ssl, 1);
+    return tls;
+}
+
+struct gw_tls *gw_tls_open(struct gw_tls_context *context)
+{
+    struct gw_tls *tls = gw_session_open(context);
+
+    if (tls != NULL)
+        SSL_set_accept_state(tls->ssl);
     return tls;
 }
 
@@ -158,8 +172,7 @@ void gw_tls_close(struct gw_tls *tls)
     }
 }
 
-/* With an SSL object: the handshake, and records of what did not go lean at its end. */
-static enum gw_tls_result read_ssl(struct gw_tls *tls, struct gw_tls_io *io, uint8_t *out,
+enum gw_tls_result gw_session_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t *out,
                                    size_t out_capacity, size_t *out_bytes)
 {
     enum gw_tls_result result = GW_TLS_WANT;
@@ -191,15 +204,20 @@ enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t
         tls->hello.first_byte_seen = true;
     }
     if (tls->state == GW_TLS_STATE_HANDSHAKE) {
-        result = read_ssl(tls, io, out, out_capacity, out_bytes);
-        if (tls->state == GW_TLS_STATE_OPEN)
+        result = gw_session_read(tls, io, out, out_capacity, out_bytes);
+        if (tls->state == GW_TLS_STATE_OPEN && !tls->ticket_due)
             gw_handover(tls); /* I1; after call_end, for it may be the context's last holder */
         if (tls->state == GW_TLS_STATE_HANDSHAKE)
             return result;
     }
-    if (is_alive(tls))
-        result = tls->lean ? gw_record_read(tls, io, out, out_capacity, out_bytes)
-                           : read_ssl(tls, io, out, out_capacity, out_bytes);
+    if (is_alive(tls)) {
+        if (tls->lean)
+            result = gw_record_read(tls, io, out, out_capacity, out_bytes);
+        else if (tls->ticket_due)
+            result = gw_client_read(tls, io, out, out_capacity, out_bytes);
+        else
+            result = gw_session_read(tls, io, out, out_capacity, out_bytes);
+    }
     if (!is_alive(tls))
         io->in = gw_bytes_of(NULL, 0); /* RFC 8446 6.1: what follows an end is ignored */
     return result;
@@ -211,7 +229,8 @@ enum gw_tls_result gw_tls_read(struct gw_tls *tls, struct gw_tls_io *io, uint8_t
  */
 static size_t sealed_bytes_max(const struct gw_tls *tls, size_t bytes)
 {
-    const size_t record_count = (bytes + tls->record_bytes_max - 1) / tls->record_bytes_max;
+    const size_t piece_bytes = gw_tls_record_bytes_max(tls);
+    const size_t record_count = (bytes + piece_bytes - 1) / piece_bytes;
 
     return bytes + (record_count + 1) * (SSL_max_seal_overhead(tls->ssl) + 8);
 }
@@ -265,12 +284,13 @@ void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out)
 
     *out = (struct gw_tls_facts){
         .version = "",
+        .version_number = tls->version,
         .suite = suite == NULL ? "" : SSL_CIPHER_standard_name(suite),
         .group = group == NULL ? "" : group,
         .resumed = tls->resumed,
         .ec_leaf = tls->ec_leaf,
         .lean = tls->lean,
-        .record_bytes_max = tls->record_bytes_max,
+        .record_bytes_max = (uint16_t)gw_tls_record_bytes_max(tls),
     };
     if (tls->version == TLS1_3_VERSION)
         out->version = "TLSv1.3";

@@ -67,8 +67,15 @@ struct gw_tls_context {
     bool lean;
     bool out_was_full; /* in the call under way BoringSSL had more to send than fitted     */
     struct gw_ticket_view tickets;
+    char *server_name;            /* client: what it asks for, or NULL                     */
+    struct gw_tls_ticket *ticket; /* client: the newest that nobody has taken, or NULL     */
     size_t holder_count;
 };
+
+/* What server and client have in common: pool, SSL_CTX and BIO, of a context that has none yet. 0
+   or -ENOMEM; what was made is the context's. */
+GW_MUST_USE int gw_tls_context_init(struct gw_tls_context *context, uint32_t sessions_max,
+                                    char *why, size_t why_bytes);
 
 void gw_tls_context_hold(struct gw_tls_context *context);
 void gw_tls_context_release(struct gw_tls_context *context); /* the last one frees it */
@@ -110,7 +117,7 @@ struct gw_tls_conduct {
     uint32_t empty_count : 6;    /* records without content, in a row                     */
     uint32_t update_count : 6;   /* KeyUpdates without data between them                  */
     uint32_t warning_count : 3;  /* warnings without data between them                    */
-    uint32_t update_bytes : 3;   /* of a KeyUpdate that is spread over records            */
+    uint32_t message_bytes : 3;  /* of a message that is spread over records; see record.c */
     uint32_t answer_due : 1;     /* our own KeyUpdate, which the peer has asked for       */
     uint32_t minute : 6;         /* of the clock, its low bits                            */
     uint32_t minute_updates : 7; /* KeyUpdates in it                                      */
@@ -130,23 +137,50 @@ struct gw_tls {
         };
         const char *failure; /* static text; FAILED, whether lean or not                   */
     };
-    uint16_t version;          /* as on the wire; 0 until established                      */
-    uint16_t suite;            /* as on the wire                                           */
-    uint16_t group;            /* as on the wire; 0 for RSA key exchange                   */
-    uint16_t record_bytes_max; /* plaintext of one record we send                          */
-    uint8_t state;             /* enum gw_tls_state                                        */
-    uint8_t failure_kind;      /* enum gw_tls_failure_kind                                 */
-    uint8_t shape;             /* row of the shape of the keys; lean                       */
-    bool established : 1;      /* the handshake ended well, whatever came later            */
+    uint16_t version; /* as on the wire; 0 until established                      */
+    uint16_t suite;   /* as on the wire                                           */
+    uint16_t group;   /* as on the wire; 0 for RSA key exchange                   */
+    union {
+        uint16_t record_bytes_max; /* server: plaintext of one record we send              */
+        uint16_t skip_bytes;       /* client, lean: of a ticket, yet to come               */
+    };
+    uint8_t state;        /* enum gw_tls_state                                        */
+    uint8_t failure_kind; /* enum gw_tls_failure_kind                                 */
+    uint8_t shape;        /* row of the shape of the keys; lean                       */
+    bool established : 1; /* the handshake ended well, whatever came later            */
     bool lean : 1;
     bool ec_leaf : 1;
     bool resumed : 1;
+    bool client : 1;
+    bool keeps_ticket : 1; /* client: whatever ticket comes is kept                         */
+    bool ticket_due : 1;   /* client, TLS 1.3: not lean before its ticket came, or data     */
     union {
         struct gw_tls_hello_facts hello; /* with an SSL object                             */
         struct gw_tls_conduct conduct;   /* lean                                           */
     };
 };
 static_assert(sizeof(struct gw_tls) == 32, "two sessions to a cache line");
+
+/* A client asks for no max_fragment_length. */
+static inline size_t gw_tls_record_bytes_max(const struct gw_tls *tls)
+{
+    return tls->client ? GW_TLS_PLAINTEXT_BYTES_MAX : tls->record_bytes_max;
+}
+
+/* session.c: an open session with its SSL object, which does not know yet which end it is. NULL
+   when out of memory. */
+struct gw_tls *gw_session_open(struct gw_tls_context *context);
+/* One call into BoringSSL: the handshake, or one record. */
+GW_MUST_USE enum gw_tls_result gw_session_read(struct gw_tls *tls, struct gw_tls_io *io,
+                                               uint8_t *out, size_t out_capacity,
+                                               size_t *out_bytes);
+
+/* client.c: reads for an open session whose ticket is due. */
+GW_MUST_USE enum gw_tls_result gw_client_read(struct gw_tls *tls, struct gw_tls_io *io,
+                                              uint8_t *out, size_t out_capacity, size_t *out_bytes);
+/* Why this end does not take the peer's certificate, of a handshake that failed with `error`; NULL
+   when that was not it. */
+const char *gw_client_distrust(const SSL *ssl, uint32_t error);
 
 /* RFC 8446 6 */
 enum gw_tls_alert {
@@ -170,6 +204,7 @@ void gw_handover_watch(SSL_CTX *ctx);
  * read, and frees that. The session stays as it was where that cannot be done.
  */
 void gw_handover(struct gw_tls *tls);
+void gw_handover_forgo(struct gw_tls *tls);    /* it will keep its SSL object: no secrets wait */
 void gw_handover_ssl_free(struct gw_tls *tls); /* the SSL object, and secrets that wait beside it */
 
 /* record.c: the same faces as in gw/tls/tls.h, for lean sessions that are OPEN or SHUT. */

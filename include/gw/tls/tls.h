@@ -11,6 +11,8 @@
  *     while ((r = gw_tls_read(tls, &io, room, sizeof room, &n)) == GW_TLS_DATA) use(room, n);
  *     send(io.out, io.out_bytes)
  *
+ * This is the server's face; gw/tls/client.h opens sessions of the other end.
+ *
  * Versions 1.2 and 1.3 only; no renegotiation, no 0-RTT, no client certificates.
  * Sources: RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 section 4 (max_fragment_length).
  */
@@ -145,9 +147,10 @@ bool gw_tls_is_established(const struct gw_tls *tls);
 
 /* Facts for log lines and counters; texts are static. */
 struct gw_tls_facts {
-    const char *version; /* "TLSv1.3"                                                        */
-    const char *suite;   /* "TLS_AES_128_GCM_SHA256"                                         */
-    const char *group;   /* "X25519", or "" for RSA key exchange                             */
+    const char *version;     /* "TLSv1.3"                                                        */
+    uint16_t version_number; /* as on the wire                                               */
+    const char *suite;       /* "TLS_AES_128_GCM_SHA256"                                         */
+    const char *group;       /* "X25519", or "" for RSA key exchange                             */
     bool resumed;
     bool ec_leaf;
     bool lean;                 /* lives without an SSL object: some 160 bytes, not 2,500     */
@@ -165,11 +168,12 @@ const char *gw_tls_failure(const struct gw_tls *tls);
 /* Classes of failure, for counters. */
 enum gw_tls_failure_kind {
     GW_TLS_FAILURE_NONE,
-    GW_TLS_FAILURE_VERSION,    /* 1.1 or older                           */
-    GW_TLS_FAILURE_NO_SUITE,   /* nothing in common                      */
-    GW_TLS_FAILURE_PEER_ALERT, /* the peer refused us                    */
-    GW_TLS_FAILURE_NOT_TLS,    /* first bytes are no ClientHello         */
-    GW_TLS_FAILURE_RECORD,     /* bad record, bad MAC, overflow          */
+    GW_TLS_FAILURE_VERSION,     /* 1.1 or older                           */
+    GW_TLS_FAILURE_NO_SUITE,    /* nothing in common                      */
+    GW_TLS_FAILURE_PEER_ALERT,  /* the peer refused us                    */
+    GW_TLS_FAILURE_NOT_TLS,     /* first bytes are no ClientHello         */
+    GW_TLS_FAILURE_RECORD,      /* bad record, bad MAC, overflow          */
+    GW_TLS_FAILURE_CERTIFICATE, /* a client does not trust the peer's     */
     GW_TLS_FAILURE_OTHER,
 };
 enum gw_tls_failure_kind gw_tls_failure_kind(const struct gw_tls *tls);

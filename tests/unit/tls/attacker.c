@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the newest connection, by enum gw_keys_side as a server sees it. */
+/* Of the newest connection: the client's, the server's. */
 static uint8_t secrets[2][GW_KEYS_SECRET_BYTES_MAX];
 
 static void on_line(const SSL *ssl, const char *line)
@@ -32,35 +32,24 @@ static void on_line(const SSL *ssl, const char *line)
     }
 }
 
-void attacker_listen(SSL_CTX *client)
+void attacker_listen(SSL_CTX *peer)
 {
-    SSL_CTX_set_keylog_callback(client, on_line);
-}
-
-/* A client writes with what a server reads with. */
-static void swap_sides(const struct gw_keys_shape *shape, struct gw_keys *keys)
-{
-    const size_t side = (gw_keys_bytes(shape) - sizeof *keys) / 2;
-    uint8_t room[GW_KEYS_BYTES_MAX];
-
-    memcpy(room, keys->bytes, side);
-    memmove(keys->bytes, keys->bytes + side, side);
-    memcpy(keys->bytes + side, room, side);
+    SSL_CTX_set_keylog_callback(peer, on_line);
 }
 
 void attacker_begin(struct attacker *a, struct pair *p)
 {
+    const bool is_server = SSL_is_server(p->peer);
     const int row = gw_keys_shape_find((uint16_t)SSL_version(p->peer),
                                        SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(p->peer)));
 
     assert_true(row >= 0);
     *a = (struct attacker){.shape = gw_keys_shape_at((unsigned)row), .pair = p};
-    if (a->shape->tls13) {
-        assert_true(gw_keys_from_secrets(a->shape, secrets[1], secrets[0], &a->keys));
-    } else {
+    if (a->shape->tls13)
+        assert_true(gw_keys_from_secrets(a->shape, secrets[is_server ? 0 : 1],
+                                         secrets[is_server ? 1 : 0], &a->keys));
+    else
         assert_true(gw_keys_from_block(a->shape, p->peer, &a->keys));
-        swap_sides(a->shape, &a->keys);
-    }
     a->keys.sequence[GW_KEYS_READ] = (uint32_t)SSL_get_read_sequence(p->peer);
     a->keys.sequence[GW_KEYS_WRITE] = (uint32_t)SSL_get_write_sequence(p->peer);
     a->seen_bytes = p->sent.size;

@@ -1,6 +1,6 @@
 /*
- * A client that seals whatever a test wants with the right keys, and opens what our side answers:
- * BoringSSL's client has no way to send what a hostile one would.
+ * A peer that seals whatever a test wants with the right keys, and opens what our side answers:
+ * BoringSSL has no way to send what a hostile one would.
  */
 #ifndef GW_TLS_TEST_ATTACKER_H
 #define GW_TLS_TEST_ATTACKER_H
@@ -18,9 +18,9 @@ struct attacker {
     };
 };
 
-/* Learns the secrets of every connection of this client; before any of them. */
-void attacker_listen(SSL_CTX *client);
-/* Takes over from the BoringSSL client of a pair that is connected and quiet. */
+/* Learns the secrets of every connection of this peer; before any of them. */
+void attacker_listen(SSL_CTX *peer);
+/* Takes over from the BoringSSL end of a pair that is connected and quiet. */
 void attacker_begin(struct attacker *a, struct pair *p);
 
 /* Both seal with the next number, hand the record to our side, and leave its answer in pair->sent.

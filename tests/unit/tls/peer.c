@@ -141,6 +141,38 @@ SSL_CTX *client_create(uint16_t version_min, uint16_t version_max)
     return ctx;
 }
 
+SSL_CTX *peer_server_create(uint16_t version_min, uint16_t version_max)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+    assert_non_null(ctx);
+    assert_true(SSL_CTX_use_certificate_chain_file(ctx, pki.ec_chain));
+    assert_true(SSL_CTX_use_PrivateKey_file(ctx, pki.ec_key, SSL_FILETYPE_PEM));
+    assert_true(SSL_CTX_set_min_proto_version(ctx, version_min));
+    assert_true(SSL_CTX_set_max_proto_version(ctx, version_max));
+    return ctx;
+}
+
+struct gw_tls_client_options our_client_options(void)
+{
+    return (struct gw_tls_client_options){.ca = pki.ca,
+                                          .host = "gateway.test",
+                                          .version_min = TLS1_2_VERSION,
+                                          .version_max = TLS1_3_VERSION,
+                                          .sessions_max = 16,
+                                          .lean = server_is_lean};
+}
+
+struct gw_tls_context *our_client_create(const struct gw_tls_client_options *options)
+{
+    struct gw_tls_context *context = NULL;
+    char why[256] = "";
+
+    if (gw_tls_client_create(options, &context, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    return context;
+}
+
 static void wire_add(struct wire *w, const void *data, size_t size)
 {
     if (size == 0)
@@ -160,6 +192,16 @@ static void call_hook(bool begins)
         pair_hook(begins);
 }
 
+static void open_peer(struct pair *p, SSL_CTX *ctx)
+{
+    p->peer = SSL_new(ctx);
+    p->peer_in = BIO_new(BIO_s_mem());
+    p->peer_out = BIO_new(BIO_s_mem());
+    assert_true(p->peer != NULL && p->peer_in != NULL && p->peer_out != NULL);
+    BIO_set_mem_eof_return(p->peer_in, -1);
+    SSL_set_bio(p->peer, p->peer_in, p->peer_out);
+}
+
 void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut)
 {
     *p = (struct pair){.cut = cut};
@@ -167,12 +209,7 @@ void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, s
     p->ours = gw_tls_open(server);
     call_hook(false);
     assert_non_null(p->ours);
-    p->peer = SSL_new(client);
-    p->peer_in = BIO_new(BIO_s_mem());
-    p->peer_out = BIO_new(BIO_s_mem());
-    assert_true(p->peer != NULL && p->peer_in != NULL && p->peer_out != NULL);
-    BIO_set_mem_eof_return(p->peer_in, -1);
-    SSL_set_bio(p->peer, p->peer_in, p->peer_out);
+    open_peer(p, client);
     SSL_set_connect_state(p->peer);
     SSL_set_tlsext_host_name(p->peer, "gateway.test");
 }
@@ -239,6 +276,17 @@ static void give_ours(struct pair *p, const uint8_t *data, size_t size)
     wire_add(&p->sent, out, io.out_bytes);
     if (io.out_bytes > 0)
         assert_int_equal(BIO_write(p->peer_in, out, (int)io.out_bytes), (int)io.out_bytes);
+}
+
+void pair_open_client(struct pair *p, struct gw_tls_context *client, bool keeps_ticket,
+                      const struct gw_tls_ticket *ticket, SSL_CTX *server, size_t cut)
+{
+    *p = (struct pair){.cut = cut};
+    p->ours = gw_tls_client_open(client, keeps_ticket, ticket);
+    assert_non_null(p->ours);
+    open_peer(p, server);
+    SSL_set_accept_state(p->peer);
+    give_ours(p, NULL, 0);
 }
 
 void pair_feed(struct pair *p, const void *data, size_t size)

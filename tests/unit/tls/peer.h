@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 
 #include <gw/base/clock.h>
+#include <gw/tls/client.h>
 #include <gw/tls/tls.h>
 
 /* A directory with ca, rsa and ec as PEM files, made once per program and removed at its end. */
@@ -42,6 +43,12 @@ struct gw_tls_context *server_create(unsigned leaves, enum gw_tls_profile profil
 /* Trusts the test CA and checks what it gets. */
 SSL_CTX *client_create(uint16_t version_min, uint16_t version_max);
 
+/* The other way round: BoringSSL's server with the EC certificate, and our client, which trusts the
+   test CA and is as lean as the sessions of server_create. */
+SSL_CTX *peer_server_create(uint16_t version_min, uint16_t version_max);
+struct gw_tls_client_options our_client_options(void);
+struct gw_tls_context *our_client_create(const struct gw_tls_client_options *options);
+
 struct wire {
     uint8_t *data;
     size_t size, capacity;
@@ -62,6 +69,9 @@ struct pair {
 };
 
 void pair_open(struct pair *p, struct gw_tls_context *server, SSL_CTX *client, size_t cut);
+/* Our side is the client, and has said its hello. */
+void pair_open_client(struct pair *p, struct gw_tls_context *client, bool keeps_ticket,
+                      const struct gw_tls_ticket *ticket, SSL_CTX *server, size_t cut);
 void pair_close(struct pair *p);
 
 /* Carries bytes to and fro until neither side has more to say. */
