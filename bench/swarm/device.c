@@ -242,7 +242,7 @@ static bool send_login(struct swarm_fleet *fleet, struct swarm_device *device)
     size_t bytes = put(out, 0, GW_FRAME_HW_LOGIN, next_id(device),
                        fleet->tokens[slot_of(fleet, device)], GW_TOKEN_TEXT_BYTES);
 
-    gw_counter_add(&fleet->counts.handshakes, device->link.ssl != NULL);
+    gw_counter_add(&fleet->counts.handshakes, fleet->options->tls);
     enter(fleet, device, SWARM_LOGIN_SENT);
     return put_out(fleet, device, out, bytes);
 }
@@ -305,13 +305,13 @@ static bool send_ping(struct swarm_fleet *fleet, struct swarm_device *device, st
 
 static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *device)
 {
-    uint16_t version = swarm_link_version(&device->link);
+    struct swarm_link_facts facts = swarm_link_facts(&device->link);
     uint32_t heartbeat_ms = fleet->options->heartbeat_s * 1000, now = now_ms(fleet);
     uint32_t age_ms;
 
     gw_counter_add(&fleet->counts.logins, 1);
-    gw_counter_add(&fleet->counts.tls12, version == 0x0303);
-    gw_counter_add(&fleet->counts.tls13, version == 0x0304);
+    gw_counter_add(&fleet->counts.tls12, facts.version == 0x0303);
+    gw_counter_add(&fleet->counts.tls13, facts.version == 0x0304);
     if (fleet->seen_phase == SWARM_MEASURING ||
         (fleet->options->mode != SWARM_LOGIN && fleet->options->mode != SWARM_STORM))
         swarm_histogram_add(&fleet->login_us,

@@ -293,7 +293,8 @@ static bool set_up(struct swarm_fleet *fleet)
     fleet->starts = pacer_at(fleet->ramp, fleet->start);
     if (fleet->options->mode == SWARM_STORM && !fleet->options->drop)
         fleet->next_start = fleet->device_count; /* there is no ramp */
-    return swarm_links_create(fleet->options, &fleet->links, fleet->failure, sizeof fleet->failure);
+    return swarm_links_create(fleet->options, fleet->device_count, &fleet->links, fleet->failure,
+                              sizeof fleet->failure);
 }
 
 void *swarm_fleet_run(void *context)

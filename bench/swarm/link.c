@@ -1,14 +1,12 @@
 /*
- * Sockets and TLS of the swarm. One BIO is shared by all connections of a thread: before a call
- * into BoringSSL it is loaded with what the socket gave, and after it what it collected goes to the
- * socket, so a wake-up costs one recv and at most one send whatever BoringSSL does in between.
+ * Sockets and TLS of the swarm. A call into TLS is given what the socket gave, and what it leaves
+ * in the output goes to the socket, so a wake-up costs one recv and at most one send.
  *
  * L1: `in` holds bytes of link `reader` only, and is emptied before another link is read.
  * L2: `out` is empty between calls into this file.
  */
 #include "link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,14 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-
 #include <gw/base/assert.h>
+#include <gw/tls/client.h>
 
-enum { IO_BYTES = 32768, PLAINTEXT_BYTES = 16384, BACKLOG_BYTES_MAX = 16384 };
+enum { IN_BYTES = 32768, BACKLOG_BYTES_MAX = 16384 };
 
 struct swarm_backlog {
     size_t start, end, capacity;
@@ -34,107 +28,31 @@ struct swarm_backlog {
 
 struct swarm_links {
     const struct swarm_options *options;
-    SSL_CTX *tls;
-    BIO *bio;
-    BIO_METHOD *bio_method;
+    struct gw_tls_context *tls; /* NULL in plain */
     const struct swarm_link *reader;
     bool drained; /* the last recv for `reader` took all there was */
     size_t in_start, in_end, out_bytes;
     char failure[256];
-    uint8_t in[IO_BYTES];
-    uint8_t out[IO_BYTES];
-    uint8_t plaintext[PLAINTEXT_BYTES];
+    uint8_t in[IN_BYTES];
+    uint8_t out[GW_TLS_OUT_BYTES_MAX];
+    uint8_t plaintext[GW_TLS_PLAINTEXT_BYTES_MAX];
 };
 
-static int on_bio_read(BIO *bio, char *out, int capacity)
-{
-    struct swarm_links *links = BIO_get_data(bio);
-    size_t bytes = links->in_end - links->in_start;
-
-    BIO_clear_retry_flags(bio);
-    if (bytes == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    bytes = gw_min_u64(bytes, (size_t)capacity);
-    memcpy(out, links->in + links->in_start, bytes);
-    links->in_start += bytes;
-    return (int)bytes;
-}
-
-static int on_bio_write(BIO *bio, const char *in, int bytes)
-{
-    struct swarm_links *links = BIO_get_data(bio);
-
-    BIO_clear_retry_flags(bio);
-    /* A client's flight is below 4 KiB and a write of ours below 5 KiB. */
-    gw_assert((size_t)bytes <= IO_BYTES - links->out_bytes);
-    memcpy(links->out + links->out_bytes, in, (size_t)bytes);
-    links->out_bytes += (size_t)bytes;
-    return bytes;
-}
-
-static long on_bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-static bool is_address(const char *host)
-{
-    uint8_t scratch[16];
-
-    return inet_pton(AF_INET, host, scratch) == 1 || inet_pton(AF_INET6, host, scratch) == 1;
-}
-
-/* The name or address that the gateway's certificate must carry. */
-static bool expect_host(SSL_CTX *tls, const char *host)
-{
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(tls);
-
-    if (is_address(host))
-        return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
-    return X509_VERIFY_PARAM_set1_host(param, host, strlen(host)) == 1;
-}
-
-static bool create_tls(struct swarm_links *links, char *why, size_t why_bytes)
+static bool create_tls(struct swarm_links *links, uint32_t links_max, char *why, size_t why_bytes)
 {
     const struct swarm_options *options = links->options;
+    const struct gw_tls_client_options client = {.ca = options->insecure ? NULL : options->ca,
+                                                 .host = options->host,
+                                                 .version_min = options->tls_version_min,
+                                                 .version_max = options->tls_version_max,
+                                                 .sessions_max = links_max,
+                                                 .lean = true};
 
-    links->tls = SSL_CTX_new(TLS_method());
-    links->bio_method = BIO_meth_new(0, "swarm");
-    if (links->tls == NULL || links->bio_method == NULL ||
-        !BIO_meth_set_read(links->bio_method, on_bio_read) ||
-        !BIO_meth_set_write(links->bio_method, on_bio_write) ||
-        !BIO_meth_set_ctrl(links->bio_method, on_bio_control) ||
-        (links->bio = BIO_new(links->bio_method)) == NULL ||
-        !SSL_CTX_set_min_proto_version(links->tls, options->tls_version_min) ||
-        !SSL_CTX_set_max_proto_version(links->tls, options->tls_version_max)) {
-        snprintf(why, why_bytes, "out of memory");
-        return false;
-    }
-    BIO_set_data(links->bio, links);
-    BIO_set_init(links->bio, 1);
-    SSL_CTX_set_session_cache_mode(links->tls, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(links->tls, SSL_OP_NO_TICKET); /* stock firmware never resumes */
-    if (options->insecure)
-        return true;
-    SSL_CTX_set_verify(links->tls, SSL_VERIFY_PEER, NULL);
-    if (SSL_CTX_load_verify_locations(links->tls, options->ca, NULL) != 1) {
-        snprintf(why, why_bytes, "%s: no PEM certificate could be read", options->ca);
-        return false;
-    }
-    if (!expect_host(links->tls, options->host)) {
-        snprintf(why, why_bytes, "%s: no host name or address", options->host);
-        return false;
-    }
-    return true;
+    return gw_tls_client_create(&client, &links->tls, why, why_bytes) == 0;
 }
 
-bool swarm_links_create(const struct swarm_options *options, struct swarm_links **out, char *why,
-                        size_t why_bytes)
+bool swarm_links_create(const struct swarm_options *options, uint32_t links_max,
+                        struct swarm_links **out, char *why, size_t why_bytes)
 {
     struct swarm_links *links = calloc(1, sizeof *links);
 
@@ -144,7 +62,7 @@ bool swarm_links_create(const struct swarm_options *options, struct swarm_links 
         return false;
     }
     links->options = options;
-    if (options->tls && !create_tls(links, why, why_bytes)) {
+    if (options->tls && !create_tls(links, links_max, why, why_bytes)) {
         swarm_links_destroy(links);
         return false;
     }
@@ -156,9 +74,7 @@ void swarm_links_destroy(struct swarm_links *links)
 {
     if (links == NULL)
         return;
-    SSL_CTX_free(links->tls);
-    BIO_free(links->bio);
-    BIO_meth_free(links->bio_method);
+    gw_tls_context_destroy(links->tls);
     free(links);
 }
 
@@ -203,17 +119,11 @@ int swarm_link_open(struct swarm_links *links, struct swarm_link *link, uint32_t
 
     if (err != 0 || links->tls == NULL)
         return err;
-    link->ssl = SSL_new(links->tls);
-    if (link->ssl == NULL) {
+    link->tls = gw_tls_client_open(links->tls, link->resumes, link->ticket);
+    if (link->tls == NULL) {
         swarm_link_close(links, link, false);
         return -ENOMEM;
     }
-    SSL_set_shed_handshake_config(link->ssl, 1);
-    SSL_set_connect_state(link->ssl);
-    BIO_up_ref(links->bio);
-    SSL_set_bio(link->ssl, links->bio, links->bio);
-    if (!is_address(links->options->host))
-        SSL_set_tlsext_host_name(link->ssl, links->options->host);
     return 0;
 }
 
@@ -243,7 +153,7 @@ enum swarm_link_result swarm_link_connected(struct swarm_link *link)
     if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &err, &bytes) != 0)
         err = errno;
     if (err == 0)
-        link->established = link->ssl == NULL;
+        link->established = link->tls == NULL;
     return err == 0 ? SWARM_LINK_WANT : of_errno(err);
 }
 
@@ -313,35 +223,6 @@ bool swarm_link_has_room(const struct swarm_link *link)
     return link->backlog == NULL || link->backlog->end - link->backlog->start < BACKLOG_BYTES_MAX;
 }
 
-/* What an SSL call that returned `result` means; sends what it left, an alert for instance. */
-static enum swarm_link_result after_tls(struct swarm_links *links, struct swarm_link *link,
-                                        int result)
-{
-    int error = SSL_get_error(link->ssl, result);
-    long verdict = SSL_get_verify_result(link->ssl);
-    uint32_t code = ERR_peek_error();
-    enum swarm_link_result sent = send_out(links, link);
-
-    if (sent != SWARM_LINK_WANT)
-        return sent;
-    switch (error) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-        return SWARM_LINK_WANT;
-    case SSL_ERROR_ZERO_RETURN:
-        return SWARM_LINK_ENDED;
-    default:
-        break;
-    }
-    if (!link->established && !links->options->insecure && verdict != X509_V_OK) {
-        snprintf(links->failure, sizeof links->failure, "%s",
-                 X509_verify_cert_error_string(verdict));
-        return SWARM_LINK_CERTIFICATE;
-    }
-    ERR_error_string_n(code, links->failure, sizeof links->failure);
-    return SWARM_LINK_TLS;
-}
-
 void swarm_link_begin(struct swarm_links *links, const struct swarm_link *link)
 {
     gw_assert(links->in_start == links->in_end || links->reader != link);
@@ -369,24 +250,50 @@ static enum swarm_link_result receive(struct swarm_links *links, struct swarm_li
     return got == 0 ? SWARM_LINK_ENDED : SWARM_LINK_DATA;
 }
 
+static void keep_ticket(struct swarm_links *links, struct swarm_link *link)
+{
+    struct gw_tls_ticket *ticket = gw_tls_client_ticket(links->tls);
+
+    if (ticket == NULL)
+        return;
+    gw_tls_ticket_free(link->ticket);
+    link->ticket = ticket;
+}
+
 static enum swarm_link_result read_tls(struct swarm_links *links, struct swarm_link *link,
                                        struct gw_bytes *plaintext)
 {
-    int result;
+    struct gw_tls_io io = {
+        .in = gw_bytes_of(links->in + links->in_start, links->in_end - links->in_start),
+        .out = links->out,
+        .out_capacity = sizeof links->out};
+    size_t bytes;
+    enum gw_tls_result result =
+        gw_tls_read(link->tls, &io, links->plaintext, sizeof links->plaintext, &bytes);
+    enum swarm_link_result sent;
 
-    ERR_clear_error();
-    if (!link->established) {
-        result = SSL_do_handshake(link->ssl);
-        if (result != 1)
-            return after_tls(links, link, result);
-        link->established = true;
-        return send_out(links, link);
+    links->in_start = links->in_end - io.in.size;
+    links->out_bytes = io.out_bytes;
+    link->established = gw_tls_is_established(link->tls);
+    if (link->resumes)
+        keep_ticket(links, link);
+    sent = send_out(links, link);
+    if (result != GW_TLS_FAILED && sent != SWARM_LINK_WANT)
+        return sent;
+    switch (result) {
+    case GW_TLS_WANT:
+        return SWARM_LINK_WANT;
+    case GW_TLS_DATA:
+        *plaintext = gw_bytes_of(links->plaintext, bytes);
+        return SWARM_LINK_DATA;
+    case GW_TLS_CLOSED:
+        return SWARM_LINK_ENDED;
+    case GW_TLS_FAILED:
+        break;
     }
-    result = SSL_read(link->ssl, links->plaintext, PLAINTEXT_BYTES);
-    if (result <= 0)
-        return after_tls(links, link, result);
-    *plaintext = gw_bytes_of(links->plaintext, (size_t)result);
-    return SWARM_LINK_DATA;
+    snprintf(links->failure, sizeof links->failure, "%s", gw_tls_failure(link->tls));
+    return gw_tls_failure_kind(link->tls) == GW_TLS_FAILURE_CERTIFICATE ? SWARM_LINK_CERTIFICATE
+                                                                        : SWARM_LINK_TLS;
 }
 
 enum swarm_link_result swarm_link_read(struct swarm_links *links, struct swarm_link *link,
@@ -400,10 +307,10 @@ enum swarm_link_result swarm_link_read(struct swarm_links *links, struct swarm_l
     gw_assert(links->reader == link);
     for (;;) {
         result = receive(links, link, ended);
-        begins = link->ssl != NULL && !link->established;
+        begins = link->tls != NULL && !link->established;
         if (result != SWARM_LINK_DATA && !(result == SWARM_LINK_WANT && begins))
             return result;
-        if (link->ssl == NULL) {
+        if (link->tls == NULL) {
             *plaintext = gw_bytes_of(links->in, links->in_end);
             links->in_start = links->in_end;
             return SWARM_LINK_DATA;
@@ -419,12 +326,12 @@ enum swarm_link_result swarm_link_read(struct swarm_links *links, struct swarm_l
 bool swarm_link_write(struct swarm_links *links, struct swarm_link *link, struct gw_bytes plaintext)
 {
     gw_assert(links->out_bytes == 0 && plaintext.size > 0 && plaintext.size <= 4096); /* L2 */
-    if (link->ssl != NULL) {
-        ERR_clear_error();
-        if (SSL_write(link->ssl, plaintext.data, (int)plaintext.size) <= 0) {
-            links->out_bytes = 0;
+    if (link->tls != NULL) {
+        struct gw_tls_io io = {.out = links->out, .out_capacity = sizeof links->out};
+
+        if (!gw_tls_seal(link->tls, &io, plaintext))
             return false;
-        }
+        links->out_bytes = io.out_bytes;
     } else {
         memcpy(links->out, plaintext.data, plaintext.size);
         links->out_bytes = plaintext.size;
@@ -436,22 +343,36 @@ void swarm_link_close(struct swarm_links *links, struct swarm_link *link, bool p
 {
     if (links->reader == link)
         links->reader = NULL;
-    if (politely && link->established && link->ssl != NULL) {
-        ERR_clear_error();
-        (void)SSL_shutdown(link->ssl);
+    if (politely && link->established && link->tls != NULL) {
+        struct gw_tls_io io = {.out = links->out, .out_capacity = sizeof links->out};
+
+        gw_tls_shutdown(link->tls, &io);
+        links->out_bytes = io.out_bytes;
         (void)send_out(links, link);
     }
     links->out_bytes = 0;
-    SSL_free(link->ssl);
+    gw_tls_close(link->tls);
     free(link->backlog);
     if (link->fd >= 0)
         close(link->fd);
-    *link = SWARM_LINK_CLOSED;
+    *link = (struct swarm_link){.fd = -1, .resumes = link->resumes, .ticket = link->ticket};
 }
 
-uint16_t swarm_link_version(const struct swarm_link *link)
+void swarm_link_forget_ticket(struct swarm_link *link)
 {
-    return link->ssl == NULL ? 0 : (uint16_t)SSL_version(link->ssl);
+    gw_tls_ticket_free(link->ticket);
+    link->ticket = NULL;
+}
+
+struct swarm_link_facts swarm_link_facts(const struct swarm_link *link)
+{
+    struct gw_tls_facts facts;
+
+    if (link->tls == NULL)
+        return (struct swarm_link_facts){0};
+    gw_tls_facts(link->tls, &facts);
+    return (struct swarm_link_facts){
+        .version = facts.version_number, .resumed = facts.resumed, .lean = facts.lean};
 }
 
 const char *swarm_links_failure(const struct swarm_links *links)

@@ -1,7 +1,8 @@
 /*
  * A device's connection: a non-blocking socket, in plain or under TLS. What a thread's connections
  * share (the TLS context, the buffers) is one swarm_links; an idle connection owns a descriptor,
- * its TLS state and nothing else. A backlog exists only while the socket takes nothing more.
+ * its TLS state (160 to 224 bytes, as the gateway's own) and nothing else. A backlog exists only
+ * while the socket takes nothing more.
  *
  * Everything here belongs to the thread that created the swarm_links.
  */
@@ -17,14 +18,17 @@
 #include "options.h"
 
 struct swarm_links;
-struct ssl_st;
+struct gw_tls;
+struct gw_tls_ticket;
 struct swarm_backlog;
 
 struct swarm_link {
     int fd; /* -1: closed */
     bool established;
-    struct ssl_st *ssl;            /* NULL in plain                          */
-    struct swarm_backlog *backlog; /* bytes the socket did not take, or NULL */
+    bool resumes;                  /* asks for a ticket, and comes back with it  */
+    struct gw_tls *tls;            /* NULL in plain                              */
+    struct swarm_backlog *backlog; /* bytes the socket did not take, or NULL     */
+    struct gw_tls_ticket *ticket;  /* of an earlier connection, or NULL          */
 };
 
 #define SWARM_LINK_CLOSED ((struct swarm_link){.fd = -1})
@@ -40,9 +44,9 @@ enum swarm_link_result {
     SWARM_LINK_TLS,         /* TLS failed otherwise                                 */
 };
 
-/* False with a reason in `why`. */
-GW_MUST_USE bool swarm_links_create(const struct swarm_options *options, struct swarm_links **out,
-                                    char *why, size_t why_bytes);
+/* For at most `links_max` at once. False with a reason in `why`. */
+GW_MUST_USE bool swarm_links_create(const struct swarm_options *options, uint32_t links_max,
+                                    struct swarm_links **out, char *why, size_t why_bytes);
 void swarm_links_destroy(struct swarm_links *links); /* every link closed; NULL is fine */
 
 /*
@@ -79,11 +83,17 @@ bool swarm_link_has_room(const struct swarm_link *link);
 GW_MUST_USE bool swarm_link_write(struct swarm_links *links, struct swarm_link *link,
                                   struct gw_bytes plaintext);
 
-/* `politely`: with a close_notify. Does nothing on a closed link. */
+/* `politely`: with a close_notify. Does nothing on a closed link. The ticket stays. */
 void swarm_link_close(struct swarm_links *links, struct swarm_link *link, bool politely);
+void swarm_link_forget_ticket(struct swarm_link *link);
 
-/* 0x0303, 0x0304, or 0 in plain. */
-uint16_t swarm_link_version(const struct swarm_link *link);
+/* How the handshake went; all empty in plain. */
+struct swarm_link_facts {
+    uint16_t version; /* 0x0303 or 0x0304                     */
+    bool resumed;     /* by a ticket                          */
+    bool lean;        /* by now it lives without an SSL object */
+};
+struct swarm_link_facts swarm_link_facts(const struct swarm_link *link);
 
 /* Why the last CERTIFICATE or TLS result came, for a person; static or until the next call. */
 const char *swarm_links_failure(const struct swarm_links *links);
