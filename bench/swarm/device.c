@@ -72,9 +72,10 @@ static void enter(struct swarm_fleet *fleet, struct swarm_device *device,
     gw_assert((device->link.fd >= 0) == (is_connecting(device->state) || state == SWARM_LIVE));
 }
 
-void swarm_device_init(struct swarm_device *device)
+void swarm_device_init(struct swarm_device *device, bool resumes)
 {
     *device = (struct swarm_device){.link = SWARM_LINK_CLOSED, .state = SWARM_IDLE};
+    device->link.resumes = resumes;
 }
 
 /* Ends the connection, and with a published session its line in the ledger. */
@@ -289,7 +290,7 @@ static size_t put_ping(struct swarm_fleet *fleet, struct swarm_device *device, u
 {
     gw_counter_add(&fleet->counts.pings, 1);
     device->ping_id = next_id(device);
-    device->ping_due = due;
+    device->due = due;
     device->ping_covers = device->counter;
     device->ping_ms = now_ms(fleet);
     device->unbarred = 0;
@@ -312,6 +313,10 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
     gw_counter_add(&fleet->counts.logins, 1);
     gw_counter_add(&fleet->counts.tls12, facts.version == 0x0303);
     gw_counter_add(&fleet->counts.tls13, facts.version == 0x0304);
+    gw_counter_add(&fleet->counts.tls12_resumed, facts.resumed && facts.version == 0x0303);
+    gw_counter_add(&fleet->counts.tls13_resumed, facts.resumed && facts.version == 0x0304);
+    gw_counter_add(&fleet->counts.tls_kept, facts.version != 0 && facts.bytes == 0);
+    fleet->link_bytes = facts.bytes;
     if (fleet->seen_phase == SWARM_MEASURING ||
         (fleet->options->mode != SWARM_LOGIN && fleet->options->mode != SWARM_STORM))
         swarm_histogram_add(&fleet->login_us,
@@ -369,8 +374,7 @@ static void on_pong(struct swarm_fleet *fleet, struct swarm_device *device)
     gw_counter_add(&fleet->counts.pongs, 1);
     gw_counter_add(&fleet->counts.acked, device->ping_covers - device->acked);
     if (fleet->seen_phase == SWARM_MEASURING)
-        swarm_histogram_add(&fleet->ping_us,
-                            gw_ns_between(device->ping_due, fleet->now) / GW_NS_PER_US);
+        swarm_histogram_add(&fleet->ping_us, gw_ns_between(device->due, fleet->now) / GW_NS_PER_US);
     device->acked = device->ping_covers;
     device->ping_id = 0;
     device->owed_due = (struct gw_instant){0};
@@ -539,7 +543,7 @@ static void on_live_timer(struct swarm_fleet *fleet, struct swarm_device *device
     if (now >= next_look_ms(fleet, device)) {
         gw_counter_add(&fleet->counts.heartbeats, 1);
         /* A repeated PING is still the one that was due: its latency goes on from there. */
-        if (!send_ping(fleet, device, device->ping_id != 0 ? device->ping_due : fleet->now))
+        if (!send_ping(fleet, device, device->ping_id != 0 ? device->due : fleet->now))
             return;
     }
     look_again(fleet, device);

@@ -17,6 +17,8 @@
 #ifndef SWARM_DEVICE_H
 #define SWARM_DEVICE_H
 
+#include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <gw/base/timer_wheel.h>
@@ -41,8 +43,7 @@ struct swarm_device {
     uint32_t generation; /* of its connection: events of an older one are stale */
     struct swarm_link link;
     struct swarm_carry *carry;
-    struct gw_instant due;          /* when the attempt under way was due         */
-    struct gw_instant ping_due;     /* of the PING under way                      */
+    struct gw_instant due;          /* of the attempt under way; LIVE: of the PING */
     struct gw_instant owed_due;     /* of the PING to follow it; 0: none          */
     uint32_t rx_ms, tx_ms, ping_ms; /* last traffic, as now_ms tells time      */
     uint32_t session;               /* logins so far                              */
@@ -55,7 +56,11 @@ struct swarm_device {
     uint8_t state;                  /* enum swarm_device_state                    */
 };
 
-void swarm_device_init(struct swarm_device *device);
+static_assert(sizeof(struct swarm_device) <= 112, "a million devices are 112 MB");
+
+/* `resumes`: it asks for session tickets and comes back with them, which stock firmware does not.
+ */
+void swarm_device_init(struct swarm_device *device, bool resumes);
 
 /* IDLE or WAITING: a connection attempt that was due at `due`. */
 void swarm_device_start(struct swarm_fleet *fleet, struct swarm_device *device,

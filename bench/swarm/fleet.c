@@ -119,9 +119,12 @@ static void publish(struct swarm_fleet *fleet)
     }
 }
 
-/* storm: whoever has a connection loses it, and everyone connects, all due at the same moment. */
+/* storm: whoever has a connection loses it, and everyone connects, all due at the same moment.
+   Where the gateway itself is restarted, it is the one that cuts them off. */
 static void storm(struct swarm_fleet *fleet)
 {
+    if (fleet->options->restart != NULL)
+        fleet->storm_next = fleet->device_count;
     for (int i = 0; i < STARTS_PER_TURN && fleet->storm_next < fleet->device_count; i++)
         swarm_device_reconnect(fleet, &fleet->devices[fleet->storm_next++], fleet->load.start);
     if (fleet->storm_next == fleet->device_count)
@@ -261,6 +264,14 @@ static void loop(struct swarm_fleet *fleet)
     }
 }
 
+/* Spread evenly, so that each fleet has its share of those who come back with a ticket. */
+static bool resumes(const struct swarm_fleet *fleet, uint32_t slot)
+{
+    const uint64_t number = (uint64_t)fleet->first + slot, percent = fleet->options->resume;
+
+    return (number + 1) * percent / 100 > number * percent / 100;
+}
+
 static bool set_up(struct swarm_fleet *fleet)
 {
     /* A table of descriptors of its own: the limit counts for each table. What was open when the
@@ -276,22 +287,22 @@ static bool set_up(struct swarm_fleet *fleet)
         return false;
     }
     fleet->devices = calloc(fleet->device_count, sizeof *fleet->devices);
-    fleet->idle = calloc(fleet->device_count, sizeof *fleet->idle);
-    if (fleet->devices == NULL || fleet->idle == NULL) {
+    if (fleet->options->mode == SWARM_LOGIN)
+        fleet->idle = calloc(fleet->device_count, sizeof *fleet->idle);
+    if (fleet->devices == NULL || (fleet->options->mode == SWARM_LOGIN && fleet->idle == NULL)) {
         snprintf(fleet->failure, sizeof fleet->failure, "no memory for %u devices",
                  fleet->device_count);
         return false;
     }
-    for (uint32_t i = 0; i < fleet->device_count; i++) {
-        swarm_device_init(&fleet->devices[i]);
-        fleet->idle[i] = i;
-    }
-    fleet->idle_count = fleet->device_count;
+    for (uint32_t i = 0; i < fleet->device_count; i++)
+        swarm_device_init(&fleet->devices[i], resumes(fleet, i));
+    for (uint32_t i = 0; fleet->idle != NULL && i < fleet->device_count; i++)
+        fleet->idle[fleet->idle_count++] = i;
     fleet->start = fleet->now = gw_clock_now();
     gw_timer_wheel_init(&fleet->wheel, &fleet->devices[0].timer, sizeof fleet->devices[0],
                         fleet->start);
     fleet->starts = pacer_at(fleet->ramp, fleet->start);
-    if (fleet->options->mode == SWARM_STORM && !fleet->options->drop)
+    if (!swarm_has_ramp(fleet->options))
         fleet->next_start = fleet->device_count; /* there is no ramp */
     return swarm_links_create(fleet->options, fleet->device_count, &fleet->links, fleet->failure,
                               sizeof fleet->failure);
@@ -305,8 +316,10 @@ void *swarm_fleet_run(void *context)
     fleet->failed = !set_up(fleet);
     if (!fleet->failed) {
         loop(fleet);
-        for (uint32_t i = 0; i < fleet->device_count; i++)
+        for (uint32_t i = 0; i < fleet->device_count; i++) {
             swarm_device_leave(fleet, &fleet->devices[i]);
+            swarm_link_forget_ticket(&fleet->devices[i].link);
+        }
     }
     swarm_links_destroy(fleet->links);
     free(fleet->devices);

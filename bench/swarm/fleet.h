@@ -44,7 +44,9 @@ struct swarm_counts {
     struct gw_counter out;        /* told status 9: out of service                */
     struct gw_counter attempts, logins, handshakes;
     struct gw_counter churned;      /* connections of ours that were cut on purpose  */
-    struct gw_counter tls12, tls13; /* handshakes by version                        */
+    struct gw_counter tls12, tls13; /* logins by version                            */
+    struct gw_counter tls12_resumed, tls13_resumed;
+    struct gw_counter tls_kept; /* logins whose session keeps its SSL object    */
     struct gw_counter sent, acked, skipped;
     struct gw_counter pings, pongs, merged, heartbeats;
     struct gw_counter server_pings;
@@ -85,7 +87,7 @@ struct swarm_fleet {
     struct swarm_pacer starts, load, churns;
     uint32_t next_start;  /* hold, publish: the next device of the ramp         */
     uint32_t next_update; /* publish: whose turn it is                          */
-    uint32_t *idle;       /* login: devices that may start, a ring              */
+    uint32_t *idle;       /* login: devices that may start, a ring; else NULL   */
     uint32_t idle_head, idle_count;
     uint32_t storm_next; /* storm: the next device to be cut off and started   */
     uint32_t drain_next;
@@ -93,6 +95,7 @@ struct swarm_fleet {
     /* Read by others at any time; and after the thread has ended. */
     struct swarm_counts counts;
     struct swarm_histogram ping_us, login_us, late_us; /* of the measured time */
+    uint32_t link_bytes;     /* of TLS, of the device that came up last                         */
     char failure[256];       /* text of the first TLS failure; or why the fleet could not start */
     bool failed;             /* the fleet could not start                                       */
     atomic_bool storm_begun; /* everyone was cut off and started */

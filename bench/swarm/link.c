@@ -372,7 +372,7 @@ struct swarm_link_facts swarm_link_facts(const struct swarm_link *link)
         return (struct swarm_link_facts){0};
     gw_tls_facts(link->tls, &facts);
     return (struct swarm_link_facts){
-        .version = facts.version_number, .resumed = facts.resumed, .lean = facts.lean};
+        .version = facts.version_number, .resumed = facts.resumed, .bytes = facts.lean_bytes};
 }
 
 const char *swarm_links_failure(const struct swarm_links *links)

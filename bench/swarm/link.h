@@ -91,7 +91,7 @@ void swarm_link_forget_ticket(struct swarm_link *link);
 struct swarm_link_facts {
     uint16_t version; /* 0x0303 or 0x0304                     */
     bool resumed;     /* by a ticket                          */
-    bool lean;        /* by now it lives without an SSL object */
+    uint16_t bytes;   /* of memory; 0: it has an SSL object   */
 };
 struct swarm_link_facts swarm_link_facts(const struct swarm_link *link);
 

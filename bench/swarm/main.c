@@ -36,6 +36,8 @@ int main(int argc, char **argv)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "verify") == 0)
         return swarm_verify(argc - 1, argv + 1);
+    if (strcmp(command, "handshake") == 0)
+        return swarm_handshake(argc - 1, argv + 1);
     if (strcmp(command, "compare") == 0)
         return swarm_compare(argc - 1, argv + 1);
     if (strcmp(command, "plot") == 0)

@@ -34,15 +34,18 @@ struct swarm_options {
     uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
     uint32_t ping_every; /* updates of a device between two barriers; 0: heartbeats only     */
     uint32_t heartbeat_s, give_up_s, back_off_s;
-    double rate;       /* updates or logins a second, all devices together; 0 unlimited    */
-    double ramp;       /* new connections a second                                         */
-    double interval_s; /* mixed: between two updates of a device                           */
-    double churn;      /* mixed: connections lost and made again a second                  */
-    bool drop;         /* storm: of a fleet that was up and is cut off                      */
-    double seconds;    /* measured, after the ramp; 0: until a signal. storm: its patience */
+    double rate;         /* updates or logins a second, all devices together; 0 unlimited    */
+    double ramp;         /* new connections a second                                         */
+    double interval_s;   /* mixed: between two updates of a device                           */
+    double churn;        /* mixed: connections lost and made again a second                  */
+    bool drop;           /* storm: of a fleet that was up and is cut off                      */
+    const char *restart; /* storm: a folder in which to agree on a restart of the gateway   */
+    uint32_t resume;     /* percent of the devices that come back with their session ticket */
+    double seconds;      /* measured, after the ramp; 0: until a signal. storm: its patience */
     const char *json, *ledger;
     pid_t gateway_pid;        /* 0: not watched                                                   */
     uint64_t empty_rss_bytes; /* of the gateway made for no sessions; 0: not known          */
+    uint64_t planned_bytes;   /* what the gateway means to spend on a session; 0: not known */
     const char *commit;       /* what the result says was measured; or NULL                 */
 };
 
@@ -51,6 +54,9 @@ struct swarm_options {
  * error, 69 when the host cannot be found, -1 when help was asked for and given (exit 0).
  */
 GW_MUST_USE int swarm_options_parse(int argc, char **argv, struct swarm_options *out);
+
+/* Do the devices come up one by one before anything is measured? */
+bool swarm_has_ramp(const struct swarm_options *options);
 
 void swarm_usage(bool to_stderr);
 

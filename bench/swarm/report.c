@@ -92,7 +92,7 @@ void swarm_figures_of(const struct swarm_options *options, const struct swarm_re
 
         out[SWARM_FIGURE_wasted_handshakes] =
             options->tls ? (double)of(&measured->handshakes) - (double)in : (double)NAN;
-        out[SWARM_FIGURE_logins_per_s] = known((double)in, last_in_s);
+        out[SWARM_FIGURE_logins_per_s] = known((double)in, last_in_s - result->away_s);
         if (result->sessions + of(&result->total.out) == result->devices)
             out[SWARM_FIGURE_last_in_s] = last_in_s;
     }
@@ -135,6 +135,13 @@ static void print_gateway(const struct swarm_options *options, const struct swar
     printf("\n");
 }
 
+/* What a session takes at the devices' end, its share of what they have in common included. */
+static double own_bytes_per_session(const struct swarm_result *result)
+{
+    return per((double)result->own_idle.rss_bytes - (double)result->own_before.rss_bytes,
+               (double)result->sessions_idle);
+}
+
 static void print_memory(const struct swarm_options *options, const struct swarm_result *result)
 {
     double figures[SWARM_FIGURES], noise, grown;
@@ -146,7 +153,11 @@ static void print_memory(const struct swarm_options *options, const struct swarm
                               &noise);
     printf("  at rest, %llu sessions:", (unsigned long long)result->sessions_idle);
     if (!isnan(figures[SWARM_FIGURE_user_bytes_per_session]))
-        printf(" %.0f bytes of the gateway each;", figures[SWARM_FIGURE_user_bytes_per_session]);
+        printf(" %.0f bytes of the gateway each", figures[SWARM_FIGURE_user_bytes_per_session]);
+    if (options->planned_bytes > 0)
+        printf(" (planned: %llu)", (unsigned long long)options->planned_bytes);
+    printf("; %.0f of the swarm (planned: %u);", own_bytes_per_session(result),
+           result->device_bytes);
     printf(" %.0f bytes of slab for each end (%.1f MiB in all",
            grown / 2 / (double)result->sessions_idle, grown / 1048576.0);
     if (result->slab_idle.caches_known)
@@ -171,6 +182,8 @@ static void print_storm(const struct swarm_options *options, const struct swarm_
     double figures[SWARM_FIGURES];
 
     swarm_figures_of(options, result, figures);
+    if (options->restart != NULL)
+        printf("  the gateway was ended and served again after %.2f s\n", result->away_s);
     printf("  the storm: %llu of %u in", of(&result->measured.logins), result->devices);
     if (!isnan(figures[SWARM_FIGURE_last_in_s]))
         printf(", the last after %.2f s: %.0f logins/s", figures[SWARM_FIGURE_last_in_s],
@@ -199,7 +212,10 @@ void swarm_report_text(const struct swarm_options *options, const struct swarm_r
            per((double)of(&measured->logins), result->measured_s), of(&total->attempts),
            (unsigned long long)swarm_failure_count(total));
     if (options->tls)
-        printf("; TLS 1.3 %llu, TLS 1.2 %llu", of(&total->tls13), of(&total->tls12));
+        printf("; TLS 1.3 %llu (%llu resumed), TLS 1.2 %llu (%llu resumed)", of(&total->tls13),
+               of(&total->tls13_resumed), of(&total->tls12), of(&total->tls12_resumed));
+    if (of(&total->tls_kept) > 0)
+        printf("; %llu with an SSL object of their own", of(&total->tls_kept));
     printf("\n");
     if (options->mode == SWARM_PUBLISH || options->mode == SWARM_MIXED)
         printf("  updates sent %llu (%.0f/s), acknowledged %llu, skipped with their device away "
@@ -259,6 +275,9 @@ static json_t *of_counts(const struct swarm_counts *counts)
         {"logins", &counts->logins},
         {"tls12", &counts->tls12},
         {"tls13", &counts->tls13},
+        {"tls12_resumed", &counts->tls12_resumed},
+        {"tls13_resumed", &counts->tls13_resumed},
+        {"tls_kept", &counts->tls_kept},
         {"sent", &counts->sent},
         {"acked", &counts->acked},
         {"skipped", &counts->skipped},
@@ -380,6 +399,9 @@ static void set_run(json_t *object, const struct swarm_options *options,
     json_object_set_new(object, "rate", json_real(result->rate));
     json_object_set_new(object, "churn", json_real(result->churn));
     json_object_set_new(object, "drop", json_boolean(options->drop));
+    json_object_set_new(object, "resume_percent", json_integer(options->resume));
+    json_object_set_new(object, "away_s",
+                        options->restart == NULL ? json_null() : json_real(result->away_s));
     json_object_set_new(object, "heartbeat_s", json_integer(options->heartbeat_s));
     json_object_set_new(object, "ping_every", json_integer(options->ping_every));
     json_object_set_new(object, "ramp", json_real(options->ramp));
@@ -401,8 +423,16 @@ int swarm_report_json(const struct swarm_options *options, const struct swarm_re
     json_object_set_new(object, "own_lateness_us", of_histogram(&result->late_us));
     if (result->gateway_seen && options->gateway_pid != 0)
         json_object_set_new(object, "gateway", of_gateway(options, result));
-    if (result->sessions_idle > 0)
+    if (result->sessions_idle > 0) {
         json_object_set_new(object, "slab", of_slab(result));
+        json_object_set_new(object, "swarm_bytes_per_session",
+                            json_real(own_bytes_per_session(result)));
+    }
+    json_object_set_new(object, "device_bytes", json_integer(result->device_bytes));
+    json_object_set_new(object, "planned_bytes_per_session",
+                        options->planned_bytes == 0
+                            ? json_null()
+                            : json_integer((json_int_t)options->planned_bytes));
     json_object_set_new(object, "timeline", of_timeline(&result->timeline));
     json_object_set_new(object, "machine", of_machine(&result->machine));
     if (strcmp(options->json, "-") == 0) {

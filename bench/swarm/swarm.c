@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "ledger.h"
+#include "restart.h"
 
 enum {
     EXIT_USAGE = 64,
@@ -46,6 +48,7 @@ struct swarm {
     bool progress;
     struct swarm_counts last_shown;
     struct swarm_timeline *timeline;
+    pid_t gateway_pid; /* 0: not watched; another one after a restart */
 };
 
 static void add_counts(struct swarm_counts *into, const struct swarm_counts *from)
@@ -250,8 +253,7 @@ static void take_sample(const struct swarm *swarm)
     if (!swarm_timeline_is_due(swarm->timeline, at_s))
         return;
     now = count(swarm);
-    if (swarm->options->gateway_pid != 0 &&
-        !swarm_process_read(swarm->options->gateway_pid, &gateway))
+    if (swarm->gateway_pid != 0 && !swarm_process_read(swarm->gateway_pid, &gateway))
         gateway.rss_bytes = 0;
     swarm_timeline_add(swarm->timeline, &(struct swarm_sample){
                                             .at_s = at_s,
@@ -284,11 +286,6 @@ static bool tick(struct swarm *swarm, uint64_t number, const char *phase)
     return !alive;
 }
 
-static bool has_ramp(const struct swarm_options *options)
-{
-    return options->mode != SWARM_LOGIN && (options->mode != SWARM_STORM || options->drop);
-}
-
 /* Waits until all are up, or until all were started and had one more round, and then until they
    have come to rest. True when a signal ended it. */
 static bool ramp_up(struct swarm *swarm, uint32_t devices)
@@ -297,7 +294,7 @@ static bool ramp_up(struct swarm *swarm, uint32_t devices)
     struct gw_instant patience = {.ns = UINT64_MAX};
     bool stopped = false;
 
-    if (!has_ramp(swarm->options))
+    if (!swarm_has_ramp(swarm->options))
         return false;
     for (uint64_t number = 0; !stopped; number++) {
         struct swarm_counts now = count(swarm);
@@ -314,11 +311,16 @@ static bool ramp_up(struct swarm *swarm, uint32_t devices)
     return true;
 }
 
+static struct swarm_process_usage look_at_self(void)
+{
+    struct swarm_process_usage usage = {0};
+
+    return swarm_process_read(getpid(), &usage) ? usage : (struct swarm_process_usage){0};
+}
+
 static void watch_gateway(const struct swarm *swarm, struct swarm_process_usage *out, bool *seen)
 {
-    pid_t pid = swarm->options->gateway_pid;
-
-    *seen = *seen && pid != 0 && swarm_process_read(pid, out);
+    *seen = *seen && swarm->gateway_pid != 0 && swarm_process_read(swarm->gateway_pid, out);
 }
 
 /* With everyone up and nothing to do: what do they cost by being there? */
@@ -328,6 +330,7 @@ static void weigh(const struct swarm *swarm, struct swarm_result *out)
 
     out->sessions_idle = gw_counter_read(&now.sessions);
     swarm_slab_read(&out->slab_idle);
+    out->own_idle = look_at_self();
     watch_gateway(swarm, &out->gateway_idle, &out->gateway_seen);
 }
 
@@ -355,8 +358,35 @@ static bool settle(struct swarm *swarm)
     return stopped;
 }
 
+/*
+ * Asks for the restart and waits until it is done. Devices are on their own meanwhile: cut off,
+ * they try again after their back-off, as in any other storm. The new process's CPU time counts
+ * from when it served. False: a signal, or nobody restarts anything.
+ */
+static bool await_restart(struct swarm *swarm, struct gw_instant end, struct swarm_result *out)
+{
+    const char *folder = swarm->options->restart;
+    const struct gw_instant begin = gw_clock_now();
+    uint64_t number = 0;
+    pid_t pid;
+
+    if (!swarm_restart_ask(folder)) {
+        fprintf(stderr, "tollgate-bench: %s/up: %s\n", folder, strerror(errno));
+        return false;
+    }
+    while ((pid = swarm_restart_answer(folder)) == 0) {
+        if (gw_clock_now().ns >= end.ns || tick(swarm, number++, "restart "))
+            return false;
+    }
+    out->away_s = (double)gw_ns_between(begin, gw_clock_now()) / (double)GW_NS_PER_S;
+    swarm->gateway_pid = swarm->gateway_pid == 0 ? 0 : pid;
+    watch_gateway(swarm, &out->gateway_begin, &out->gateway_seen);
+    return true;
+}
+
 static void measure(struct swarm *swarm, struct swarm_result *out)
 {
+    bool stopped;
     double seconds = swarm->options->seconds;
     struct gw_instant begin = gw_clock_now(), end;
     struct swarm_counts at_end;
@@ -366,9 +396,9 @@ static void measure(struct swarm *swarm, struct swarm_result *out)
     watch_gateway(swarm, &out->gateway_begin, &out->gateway_seen);
     atomic_store(&swarm->phase, SWARM_MEASURING);
     end.ns = seconds == 0 ? UINT64_MAX : begin.ns + (uint64_t)(seconds * (double)GW_NS_PER_S);
-    while (gw_clock_now().ns < end.ns && !is_over(swarm, out->devices) &&
-           !tick(swarm, number++, "measure "))
-        ;
+    stopped = swarm->options->restart != NULL && !await_restart(swarm, end, out);
+    while (!stopped && gw_clock_now().ns < end.ns && !is_over(swarm, out->devices))
+        stopped = tick(swarm, number++, "measure ");
     at_end = count(swarm);
     watch_gateway(swarm, &out->gateway_end, &out->gateway_seen);
     out->measured_s = (double)gw_ns_between(begin, gw_clock_now()) / (double)GW_NS_PER_S;
@@ -382,6 +412,7 @@ static void measure(struct swarm *swarm, struct swarm_result *out)
 /* Ends the fleets and adds their results up. */
 static int gather(struct swarm *swarm, struct swarm_result *out)
 {
+    uint32_t link_bytes = 0;
     int err = 0;
 
     atomic_store(&swarm->phase, SWARM_DRAINING);
@@ -392,6 +423,7 @@ static int gather(struct swarm *swarm, struct swarm_result *out)
         swarm_histogram_merge(&out->ping_us, &fleet->ping_us);
         swarm_histogram_merge(&out->login_us, &fleet->login_us);
         swarm_histogram_merge(&out->late_us, &fleet->late_us);
+        link_bytes = (uint32_t)gw_max_u64(link_bytes, fleet->link_bytes);
         if (out->failure[0] == '\0')
             memcpy(out->failure, fleet->failure, sizeof out->failure);
         if (fleet->failed && err == 0) {
@@ -400,6 +432,7 @@ static int gather(struct swarm *swarm, struct swarm_result *out)
         }
     }
     out->total = count(swarm);
+    out->device_bytes = (uint32_t)(sizeof(struct swarm_device) + GW_TOKEN_TEXT_BYTES + link_bytes);
     if (swarm->progress)
         fputs("\r\033[K", stderr);
     return err;
@@ -424,6 +457,7 @@ static int plan(struct swarm *swarm, struct swarm_result *out)
     int err;
 
     *out = (struct swarm_result){.devices = options->devices, .gateway_seen = true};
+    out->own_before = look_at_self();
     if ((err = read_tokens(swarm, &out->devices)) != 0 ||
         (err = plan_threads(options, out->devices, &out->threads)) != 0)
         return err;
@@ -446,7 +480,8 @@ static int plan(struct swarm *swarm, struct swarm_result *out)
 int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
 {
     struct swarm_options options = *asked;
-    struct swarm swarm = {.options = &options, .timeline = &out->timeline};
+    struct swarm swarm = {
+        .options = &options, .timeline = &out->timeline, .gateway_pid = options.gateway_pid};
     int err = plan(&swarm, out), end;
     bool stopped = false;
 
@@ -471,7 +506,7 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
         err = start_fleets(&swarm, out->threads);
         if (err == 0 && !ramp_up(&swarm, out->devices)) {
             out->ramp_s = (double)gw_ns_between(swarm.start, gw_clock_now()) / (double)GW_NS_PER_S;
-            if (has_ramp(&options)) {
+            if (swarm_has_ramp(&options)) {
                 watch_gateway(&swarm, &out->gateway_up, &out->gateway_seen);
                 stopped = settle(&swarm);
                 weigh(&swarm, out);

@@ -31,7 +31,10 @@ struct swarm_result {
     /* With everyone up and idle: after the ramp; in a storm after the last was in. */
     struct swarm_process_usage gateway_idle;
     struct swarm_slab slab_before, slab_idle;
-    uint64_t sessions_idle; /* 0: there was no such moment */
+    uint64_t sessions_idle;                          /* 0: there was no such moment */
+    struct swarm_process_usage own_before, own_idle; /* of this process                        */
+    uint32_t device_bytes;                           /* of it, as planned, for an idle device  */
+    double away_s; /* --restart: from everyone up to the gateway serving again              */
     struct swarm_timeline timeline;
 };
 
@@ -50,6 +53,7 @@ GW_MUST_USE int swarm_report_json(const struct swarm_options *options,
 
 /* Subcommands; argv[0] is their name. They return the exit code. */
 int swarm_verify(int argc, char **argv);
+int swarm_handshake(int argc, char **argv);
 int swarm_compare(int argc, char **argv);
 int swarm_plot(int argc, char **argv);
 

@@ -1,5 +1,6 @@
 /*
- * compare and plot as a person calls them: exit codes, and what they do with files that do not fit.
+ * compare, plot and handshake as a person calls them: exit codes, and what they do with files that
+ * do not fit.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 static char folder[] = "/tmp/swarm-compare-XXXXXX";
 
@@ -124,12 +127,67 @@ static void with_gnuplot_there_are_pictures(void **state)
     assert_true(exists("ramp.svg") && exists("memory.svg") && exists("latency.svg"));
 }
 
+static void write_text(const char *name, const char *text)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static double number_in(const char *name, const char *key)
+{
+    char path[128];
+    json_t *object;
+    double value;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    object = json_load_file(path, 0, NULL);
+    assert_non_null(object);
+    value = json_number_value(json_object_get(object, key));
+    json_decref(object);
+    return value;
+}
+
+/* A micro benchmark with one row, of which the mean is not the one that counts. */
+#define MICRO(name, us)                                                                            \
+    "{\"benchmarks\": [{\"run_name\": \"" name "\", \"aggregate_name\": \"mean\","                 \
+    " \"time_unit\": \"ns\", \"cpu_time\": 1}, {\"run_name\": \"" name "\","                       \
+    " \"aggregate_name\": \"median\", \"time_unit\": \"ns\", \"cpu_time\": " us "000}]}"
+
+static void a_login_is_told_in_handshakes(void **state)
+{
+    (void)state;
+    write_text("logins",
+               "{\"scenario\": \"login\", \"cpu_us_per_login\": 300, \"resume_percent\": 0,"
+               " \"measured\": {\"tls12\": 0, \"tls12_resumed\": 0, \"tls13\": 10,"
+               " \"tls13_resumed\": 0}}");
+    write_text("resumed", "{\"scenario\": \"login\", \"cpu_us_per_login\": 300, \"resume_percent\":"
+                          " 100, \"measured\": {\"tls12\": 0, \"tls12_resumed\": 0, \"tls13\": 10,"
+                          " \"tls13_resumed\": 4}}");
+    write_text("micro", MICRO("tls_13_whole", "190"));
+    write_text("later", MICRO("tls_13_whole", "210"));
+    assert_int_equal(run("", "handshake --into logins micro later"), 0);
+    assert_true(number_in("logins", "handshake_us") == 200);
+    assert_true(number_in("logins", "login_per_handshake") == 1.5);
+    assert_int_equal(run("", "handshake --into resumed micro"),
+                     65); /* what is resumed is missing */
+    assert_int_equal(run("", "handshake --into logins nowhere"), 66);
+    assert_int_equal(run("", "handshake --into nowhere micro"), 66);
+    assert_int_equal(run("", "handshake logins micro"), 64);
+}
+
 static int remove_folder(void **state)
 {
     static const char *const names[] = {
-        "base",         "near",     "slow",       "less",        "loss",
-        "other",        "silent",   "out",        "login.dat",   "ping.dat",
-        "plot.gnuplot", "ramp.svg", "memory.svg", "latency.svg", "timeline.dat",
+        "logins",   "resumed",    "micro",       "later",        "base",
+        "near",     "slow",       "less",        "loss",         "other",
+        "silent",   "out",        "login.dat",   "ping.dat",     "plot.gnuplot",
+        "ramp.svg", "memory.svg", "latency.svg", "timeline.dat",
     };
     char path[128];
 
@@ -145,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_regression_ends_with_3),
+        cmocka_unit_test(a_login_is_told_in_handshakes),
         cmocka_unit_test(without_gnuplot_the_data_is_there),
         cmocka_unit_test(with_gnuplot_there_are_pictures),
     };

@@ -365,6 +365,61 @@ static void who_is_cut_off_comes_back(void **state)
     assert_true(figure("sessions") == DEVICES);
 }
 
+/* Stands for whoever restarts the gateway; here nobody is cut off. */
+static void *answer_restart(void *context)
+{
+    char path[96];
+    FILE *file;
+
+    (void)context;
+    snprintf(path, sizeof path, "%s/up", folder);
+    while (access(path, F_OK) != 0)
+        usleep(10000);
+    (void)unlink(path);
+    usleep(300000);
+    snprintf(path, sizeof path, "%s/back", folder);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fprintf(file, "%d\n", (int)getpid());
+    assert_int_equal(fclose(file), 0);
+    return NULL;
+}
+
+static void a_restart_is_asked_for_and_awaited(void **state)
+{
+    char arguments[128], path[96];
+    pthread_t thread;
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(pthread_create(&thread, NULL, answer_restart, NULL), 0);
+    snprintf(arguments, sizeof arguments, "storm --restart %s", folder);
+    assert_int_equal(run(arguments, gateway.port), 0);
+    pthread_join(thread, NULL);
+    gateway_stop(&gateway);
+    assert_in_range(1000 * figure("away_s"), 300, 3000);
+    assert_true(figure("sessions") == DEVICES);
+    assert_int_equal(number("total", "churned"), 0);
+    snprintf(path, sizeof path, "%s/back", folder);
+    assert_int_equal(unlink(path), 0);
+
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    snprintf(arguments, sizeof arguments, "storm --restart %s --seconds 1", folder);
+    assert_int_equal(run(arguments, gateway.port), 0); /* nobody answers: it ends all the same */
+    gateway_stop(&gateway);
+    snprintf(path, sizeof path, "%s/up", folder);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void what_does_not_fit_together_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(run("storm --drop --restart /tmp", 9), 64);
+    assert_int_equal(run("hold --restart /tmp", 9), 64);
+    assert_int_equal(run("login --resume 50", 9), 64); /* in plain */
+    assert_int_equal(run("login --resume 101", 9), 64);
+}
+
 static void a_storm_that_nobody_answers_has_no_end(void **state)
 {
     (void)state;
@@ -383,8 +438,10 @@ static void an_ordinary_day_has_updates_and_reconnects(void **state)
     assert_int_equal(run("mixed --seconds 2 --interval 0.25 --churn 8 --heartbeat 1", gateway.port),
                      0);
     gateway_stop(&gateway);
-    assert_in_range(number("measured", "churned"), 14, 17);
-    assert_in_range(number("measured", "sent") + number("measured", "skipped"), 60, 65);
+    assert_in_range(number("measured", "churned"), 14, 1 + (uintmax_t)(8 * figure("measured_s")));
+    /* 32 a second: a busy machine measures a little longer than it was asked to. */
+    assert_in_range(number("measured", "sent") + number("measured", "skipped"), 60,
+                    1 + (uintmax_t)(32 * figure("measured_s")));
     assert_int_equal(number("total", "logins"), DEVICES + number("total", "churned"));
     assert_int_equal(number("total", "failed"), 0);
     assert_true(figure("updates_per_s") > 20 && figure("updates_per_s") < 33);
@@ -432,6 +489,8 @@ int main(void)
         cmocka_unit_test(logins_come_at_their_rate),
         cmocka_unit_test(a_storm_is_over_when_the_last_is_in),
         cmocka_unit_test(who_is_cut_off_comes_back),
+        cmocka_unit_test(a_restart_is_asked_for_and_awaited),
+        cmocka_unit_test(what_does_not_fit_together_is_refused),
         cmocka_unit_test(a_storm_that_nobody_answers_has_no_end),
         cmocka_unit_test(an_ordinary_day_has_updates_and_reconnects),
         cmocka_unit_test(nobody_listening_is_said),
