@@ -155,7 +155,9 @@ place_make() {
         --tokens "$dir/tokens"
 }
 
-# place_configure ADDRESS TLS-PORT PLAIN-PORT ADMIN-PORT [LINE...]: writes $dir/tollgate.conf.
+# place_configure ADDRESS TLS-PORT PLAIN-PORT ADMIN-PORT [LINE...]: writes $dir/tollgate.conf. The
+# lines of tls_lines stand in its group "tls".
+tls_lines=()
 place_configure() {
     cat >"$dir/tollgate.conf" <<END
 listeners = (
@@ -167,6 +169,7 @@ tls: {
     rsa_key = "certs/rsa.key";
     ec_chain = "certs/ec.pem";
     ec_key = "certs/ec.key";
+    ${tls_lines[*]}
 };
 index: { path = "index"; high_water = "high-water"; };
 journal: { path = "journal"; segment_bytes = 67108864L; bytes_max = 1073741824L; };
@@ -177,11 +180,14 @@ END
 }
 
 # place_start: starts the gateway of $dir and waits until it serves; sets gateway, counts starts.
+# gateway_prefix: words before its command, `taskset -c 0` for instance.
 starts=0
+gateway_prefix=()
 place_start() {
     local tenths=150
 
-    start_apart "$dir/gateway.$((++starts)).log" "$tollgate" --config "$dir/tollgate.conf"
+    start_apart "$dir/gateway.$((++starts)).log" "${gateway_prefix[@]}" "$tollgate" \
+        --config "$dir/tollgate.conf"
     gateway=$!
     until grep -q 'event=ready' -- "$dir/gateway.$starts.log" 2>/dev/null; do
         if ! kill -0 "$gateway" 2>/dev/null || ((tenths-- == 0)); then

@@ -117,6 +117,11 @@ static struct gw_slab *keys_slab(struct gw_tls_pool *pool, size_t bytes)
     return &pool->keys[(bytes - 1) / GW_CACHE_LINE];
 }
 
+size_t gw_tls_pool_keys_slot_bytes(size_t bytes)
+{
+    return (bytes + GW_CACHE_LINE - 1) / GW_CACHE_LINE * GW_CACHE_LINE;
+}
+
 uint32_t gw_tls_pool_keys_acquire(struct gw_tls_pool *pool, size_t bytes)
 {
     return gw_slab_acquire(keys_slab(pool, bytes));

@@ -42,6 +42,7 @@ void gw_tls_pool_release(struct gw_tls_pool *pool); /* the last one frees it */
 
 /* `bytes` is what it was acquired for. GW_NONE: none is left. */
 GW_MUST_USE uint32_t gw_tls_pool_keys_acquire(struct gw_tls_pool *pool, size_t bytes);
+size_t gw_tls_pool_keys_slot_bytes(size_t bytes); /* of memory, for so many bytes of keys */
 void *gw_tls_pool_keys_at(struct gw_tls_pool *pool, size_t bytes, uint32_t slot);
 void gw_tls_pool_keys_release(struct gw_tls_pool *pool, size_t bytes, uint32_t slot);
 

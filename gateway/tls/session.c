@@ -292,6 +292,10 @@ void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out)
         .lean = tls->lean,
         .record_bytes_max = (uint16_t)gw_tls_record_bytes_max(tls),
     };
+    if (tls->lean)
+        out->lean_bytes =
+            (uint16_t)(sizeof *tls +
+                       gw_tls_pool_keys_slot_bytes(gw_keys_bytes(gw_keys_shape_at(tls->shape))));
     if (tls->version == TLS1_3_VERSION)
         out->version = "TLSv1.3";
     else if (tls->version == TLS1_2_VERSION)

@@ -154,6 +154,7 @@ struct gw_tls_facts {
     bool resumed;
     bool ec_leaf;
     bool lean;                 /* lives without an SSL object: some 160 bytes, not 2,500     */
+    uint16_t lean_bytes;       /* of memory, where it is lean                                */
     uint16_t record_bytes_max; /* what max_fragment_length asked for, else 16384             */
 };
 void gw_tls_facts(const struct gw_tls *tls, struct gw_tls_facts *out);

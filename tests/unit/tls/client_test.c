@@ -98,6 +98,7 @@ static void both_ends_understand_each_other(void **state)
         gw_tls_facts(s.pair.ours, &facts);
         assert_int_equal(facts.version_number, suite->version);
         assert_int_equal(facts.lean, server_is_lean);
+        assert_in_range(facts.lean_bytes, server_is_lean ? 96 : 0, server_is_lean ? 224 : 0);
         assert_false(facts.resumed);
         assert_int_equal(facts.record_bytes_max, GW_TLS_PLAINTEXT_BYTES_MAX);
         for (int round = 0; round < 3; round++)
