@@ -1,5 +1,5 @@
 /*
- * What a process has used, from /proc.
+ * What a process and those it started have used, from /proc.
  */
 #ifndef SWARM_PROCESS_H
 #define SWARM_PROCESS_H
@@ -15,7 +15,7 @@ struct swarm_process_usage {
     uint64_t rss_bytes;
 };
 
-/* False when there is no such process (any more). */
+/* Children are taken with it, their children are not. False when one of them is gone. */
 GW_MUST_USE bool swarm_process_read(pid_t pid, struct swarm_process_usage *out);
 
 #endif
