@@ -13,16 +13,13 @@
 #include <sys/epoll.h>
 
 #include <gw/base/assert.h>
-#include <gw/wire/frame.h>
 
+#include "dialect.h"
 #include "ledger.h"
 
 enum {
-    FRAME_BODY_BYTES_MAX = 4096, /* what the largest stock client takes */
-    WRITE_BYTES_MAX = 512,
     PING_REPEAT_MS = 6000,
     SILENCE_MS = 18000, /* beyond the heartbeat */
-    LOGIN_ID = 1,
     /* What now_ms says when the fleet starts: beyond the longest heartbeat, so that "a heartbeat
        ago" has a number. */
     START_MS = 3600 * 1000,
@@ -30,7 +27,7 @@ enum {
 
 struct swarm_carry {
     size_t bytes;
-    uint8_t data[GW_FRAME_HEADER_BYTES + FRAME_BODY_BYTES_MAX];
+    uint8_t data[GW_FRAME_HEADER_BYTES + SWARM_BODY_BYTES_MAX];
 };
 
 static void fail(struct swarm_fleet *fleet, struct swarm_device *device, enum swarm_cause cause);
@@ -78,6 +75,14 @@ void swarm_device_init(struct swarm_device *device, bool resumes)
     device->link.resumes = resumes;
 }
 
+static void say_goodbye(struct swarm_fleet *fleet, struct swarm_device *device)
+{
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
+    size_t bytes = fleet->dialect->put_goodbye(out, sizeof out);
+
+    (void)!swarm_link_write(fleet->links, &device->link, gw_bytes_of(out, bytes)); /* it closes */
+}
+
 /* Ends the connection, and with a published session its line in the ledger. */
 static void hang_up(struct swarm_fleet *fleet, struct swarm_device *device, bool politely)
 {
@@ -90,6 +95,8 @@ static void hang_up(struct swarm_fleet *fleet, struct swarm_device *device, bool
                                               .sent = device->counter,
                                               .acked = device->acked,
                                           });
+    if (politely && device->state == SWARM_LIVE && fleet->dialect->put_goodbye != NULL)
+        say_goodbye(fleet, device);
     swarm_link_close(fleet->links, &device->link, politely);
     free(device->carry);
     device->carry = NULL;
@@ -190,7 +197,6 @@ void swarm_device_start(struct swarm_fleet *fleet, struct swarm_device *device,
         return;
     }
     device->due = due;
-    device->msg_id = LOGIN_ID - 1;
     enter(fleet, device, SWARM_CONNECTING);
     gw_timer_arm(&fleet->wheel, slot,
                  gw_instant_after(fleet->now, fleet->options->give_up_s * GW_NS_PER_S));
@@ -209,21 +215,27 @@ void swarm_device_reconnect(struct swarm_fleet *fleet, struct swarm_device *devi
     swarm_device_start(fleet, device, due);
 }
 
-/* Ids count from 1 and wrap past 65535 to 1; 0 is never used. */
-static uint16_t next_id(struct swarm_device *device)
+/* Ids count from 1 and wrap past 65535 to 1; 0 is never used, nor the one of all pings. */
+static uint16_t next_id(const struct swarm_fleet *fleet, struct swarm_device *device)
 {
-    device->msg_id = device->msg_id == UINT16_MAX ? 1 : (uint16_t)(device->msg_id + 1);
+    do
+        device->msg_id = device->msg_id == UINT16_MAX ? 1 : (uint16_t)(device->msg_id + 1);
+    while (device->msg_id == fleet->dialect->ping_id);
     return device->msg_id;
 }
 
-static size_t put(uint8_t *out, size_t at, uint8_t type, uint16_t msg_id, const void *body,
-                  size_t bytes)
+static struct swarm_speaker speaker_of(const struct swarm_fleet *fleet,
+                                       const struct swarm_device *device)
 {
-    struct gw_frame frame = {.type = type, .msg_id = msg_id, .body = gw_bytes_of(body, bytes)};
-    size_t used = gw_frame_encode(out + at, WRITE_BYTES_MAX - at, &frame);
+    uint32_t slot = slot_of(fleet, device);
 
-    gw_assert(used > 0);
-    return at + used;
+    return (struct swarm_speaker){
+        .token = gw_bytes_of(fleet->tokens[slot], GW_TOKEN_TEXT_BYTES),
+        .device = fleet->first + slot,
+        .product = fleet->options->product,
+        .heartbeat_s = fleet->options->heartbeat_s,
+        .pin = fleet->options->pin,
+    };
 }
 
 static bool put_out(struct swarm_fleet *fleet, struct swarm_device *device, const uint8_t *bytes,
@@ -239,33 +251,22 @@ static bool put_out(struct swarm_fleet *fleet, struct swarm_device *device, cons
 
 static bool send_login(struct swarm_fleet *fleet, struct swarm_device *device)
 {
-    uint8_t out[WRITE_BYTES_MAX];
-    size_t bytes = put(out, 0, GW_FRAME_HW_LOGIN, next_id(device),
-                       fleet->tokens[slot_of(fleet, device)], GW_TOKEN_TEXT_BYTES);
+    struct swarm_speaker speaker = speaker_of(fleet, device);
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
 
+    device->msg_id = SWARM_LOGIN_ID;
     gw_counter_add(&fleet->counts.handshakes, fleet->options->tls);
     enter(fleet, device, SWARM_LOGIN_SENT);
-    return put_out(fleet, device, out, bytes);
+    return put_out(fleet, device, out, fleet->dialect->put_login(out, sizeof out, &speaker));
 }
 
-/* What library 1.3 and later send, in its order. */
 static bool send_info(struct swarm_fleet *fleet, struct swarm_device *device)
 {
-    const struct swarm_options *options = fleet->options;
-    uint8_t out[WRITE_BYTES_MAX];
-    char body[256];
-    int n = snprintf(body, sizeof body,
-                     "mcu%c1.0.0%cfw-type%c%s%cblynk%c1.3.2%ch-beat%c%u"
-                     "%cbuff-in%c1024%cdev%cswarm",
-                     0, 0, 0, options->product != NULL ? options->product : "swarm", 0, 0, 0, 0,
-                     options->heartbeat_s, 0, 0, 0, 0);
-    size_t bytes = (size_t)n;
+    struct swarm_speaker speaker = speaker_of(fleet, device);
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
 
-    if (options->product != NULL)
-        bytes += (size_t)snprintf(body + bytes, sizeof body - bytes, "%ctmpl%c%s", 0, 0,
-                                  options->product);
-    bytes = put(out, 0, GW_FRAME_INTERNAL, next_id(device), body, bytes);
-    return put_out(fleet, device, out, bytes);
+    return put_out(fleet, device, out,
+                   fleet->dialect->put_info(out, sizeof out, next_id(fleet, device), &speaker));
 }
 
 /* When the timer must look at a live device again: to ping, or to give up. */
@@ -284,24 +285,36 @@ static void look_again(struct swarm_fleet *fleet, struct swarm_device *device)
     gw_timer_arm(&fleet->wheel, slot_of(fleet, device), at_ms(fleet, next_look_ms(fleet, device)));
 }
 
-/* Appends a PING that was due at `due` and acknowledges everything counted so far. */
-static size_t put_ping(struct swarm_fleet *fleet, struct swarm_device *device, uint8_t *out,
-                       size_t at, struct gw_instant due)
+/* What was sent with this id, due at `due`, acknowledges all up to counter `covers`. */
+static void await(struct swarm_fleet *fleet, struct swarm_device *device, uint16_t id,
+                  struct gw_instant due, uint32_t covers)
 {
     gw_counter_add(&fleet->counts.pings, 1);
-    device->ping_id = next_id(device);
+    device->ping_id = id;
     device->due = due;
-    device->ping_covers = device->counter;
+    device->ping_covers = covers;
     device->ping_ms = now_ms(fleet);
+}
+
+/* Writes a PING that was due at `due` and acknowledges everything counted so far, what was owed
+   included. */
+static size_t put_ping(struct swarm_fleet *fleet, struct swarm_device *device, uint8_t *out,
+                       size_t capacity, struct gw_instant due)
+{
+    const struct swarm_dialect *dialect = fleet->dialect;
+    uint16_t id = dialect->ping_id != 0 ? dialect->ping_id : next_id(fleet, device);
+
+    await(fleet, device, id, due, device->counter);
+    device->owed_due = (struct gw_instant){0};
     device->unbarred = 0;
-    return put(out, at, GW_FRAME_PING, device->ping_id, NULL, 0);
+    return dialect->put_ping(out, capacity, id);
 }
 
 static bool send_ping(struct swarm_fleet *fleet, struct swarm_device *device, struct gw_instant due)
 {
-    uint8_t out[WRITE_BYTES_MAX];
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
 
-    return put_out(fleet, device, out, put_ping(fleet, device, out, 0, due));
+    return put_out(fleet, device, out, put_ping(fleet, device, out, sizeof out, due));
 }
 
 static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *device)
@@ -328,7 +341,11 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
     device->owed_due = (struct gw_instant){0};
     device->unbarred = 0;
     enter(fleet, device, SWARM_LIVE);
-    if (!send_info(fleet, device))
+    if (fleet->dialect->put_info == NULL && fleet->options->mode == SWARM_LOGIN) {
+        rest(fleet, device); /* the login is complete */
+        return;
+    }
+    if (fleet->dialect->put_info != NULL && !send_info(fleet, device))
         return;
     /* A fleet that grew over days pings at all times evenly, while this one came up in seconds:
        the first heartbeat of each device comes early by its share of the interval. */
@@ -380,7 +397,9 @@ static void on_pong(struct swarm_fleet *fleet, struct swarm_device *device)
     device->owed_due = (struct gw_instant){0};
     if (fleet->options->heartbeat_s * 1000 < PING_REPEAT_MS)
         look_again(fleet, device); /* its timer stands where the repetition was due */
-    if (owed.ns != 0)
+    if (owed.ns != 0 && fleet->dialect->acknowledges_updates)
+        await(fleet, device, device->msg_id, owed, device->counter - device->unbarred);
+    else if (owed.ns != 0)
         (void)send_ping(fleet, device, owed);
     else if (fleet->seen_phase == SWARM_DRAINING)
         swarm_device_drain(fleet, device);
@@ -390,13 +409,13 @@ static void on_response(struct swarm_fleet *fleet, struct swarm_device *device,
                         const struct gw_frame *frame)
 {
     if (device->state == SWARM_LOGIN_SENT) {
-        if (frame->msg_id == LOGIN_ID)
+        if (frame->msg_id == SWARM_LOGIN_ID)
             on_login_answer(fleet, device, frame->status);
     } else if (frame->status == GW_RESPONSE_NOT_AUTHENTICATED) {
         fail(fleet, device, SWARM_CAUSE_NOT_AUTHENTICATED); /* as stock clients do */
     } else if (frame->status == GW_RESPONSE_QUOTA_LIMIT) {
         gw_counter_add(&fleet->counts.failures[SWARM_CAUSE_OVER_RATE], 1);
-    } else if (fleet->options->mode == SWARM_LOGIN && frame->msg_id == LOGIN_ID + 1) {
+    } else if (fleet->options->mode == SWARM_LOGIN && frame->msg_id == SWARM_LOGIN_ID + 1) {
         rest(fleet, device); /* the info frame is answered: the login is complete */
     } else if (frame->msg_id == device->ping_id && device->ping_id != 0 &&
                frame->status == GW_RESPONSE_OK) {
@@ -409,7 +428,7 @@ static bool on_frame(struct swarm_fleet *fleet, struct swarm_device *device,
                      const struct gw_frame *frame)
 {
     uint32_t generation = device->generation;
-    uint8_t out[WRITE_BYTES_MAX];
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
 
     if (frame->msg_id == 0) { /* stock clients hang up on it, whatever it says */
         fail(fleet, device, SWARM_CAUSE_BAD_FRAME);
@@ -450,7 +469,7 @@ static bool take_frames(struct swarm_fleet *fleet, struct swarm_device *device, 
     size_t bytes;
 
     for (*used = 0;; *used += bytes) {
-        switch (gw_frame_decode(gw_bytes_after(in, *used), FRAME_BODY_BYTES_MAX, &frame, &bytes)) {
+        switch (fleet->dialect->decode(gw_bytes_after(in, *used), &frame, &bytes)) {
         case GW_MORE:
             return true;
         case GW_BAD_FRAME:
@@ -581,28 +600,36 @@ void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device)
 bool swarm_device_publish(struct swarm_fleet *fleet, struct swarm_device *device,
                           struct gw_instant due)
 {
-    uint8_t out[WRITE_BYTES_MAX];
-    char body[16 + SWARM_VALUE_BYTES_MAX];
+    const struct swarm_dialect *dialect = fleet->dialect;
+    struct swarm_speaker speaker = speaker_of(fleet, device);
+    uint32_t ping_every = fleet->options->ping_every;
+    uint8_t out[SWARM_WRITE_BYTES_MAX];
+    char value[SWARM_VALUE_BYTES_MAX];
     size_t bytes;
+    uint16_t id;
+    bool asks;
 
     if (device->state != SWARM_LIVE || !swarm_link_has_room(&device->link))
         return false;
     device->counter++;
     device->unbarred++;
-    bytes = (size_t)snprintf(body, sizeof body, "vw%c%u%c", 0, fleet->options->pin, 0);
-    bytes += swarm_value_write(body + bytes,
-                               (struct swarm_stamp){.run = fleet->run,
-                                                    .device = fleet->first + slot_of(fleet, device),
-                                                    .counter = device->counter});
-    bytes = put(out, 0, GW_FRAME_HARDWARE, next_id(device), body, bytes);
-    if (fleet->options->ping_every > 0 && device->unbarred >= fleet->options->ping_every) {
-        if (device->ping_id == 0) {
-            bytes = put_ping(fleet, device, out, bytes, due);
-        } else {
+    asks = ping_every > 0 && device->unbarred >= ping_every;
+    /* MQTT numbers what asks, and that only: the last number is that of the last that asked. */
+    id = asks || !dialect->acknowledges_updates ? next_id(fleet, device) : 0;
+    bytes = swarm_value_write(value, (struct swarm_stamp){.run = fleet->run,
+                                                          .device = speaker.device,
+                                                          .counter = device->counter});
+    bytes = dialect->put_update(out, sizeof out, id, asks, &speaker, gw_bytes_of(value, bytes));
+    if (asks) {
+        device->unbarred = 0;
+        if (device->ping_id != 0) {
             gw_counter_add(&fleet->counts.merged, device->owed_due.ns != 0);
             if (device->owed_due.ns == 0)
                 device->owed_due = due;
-            device->unbarred = 0;
+        } else if (dialect->acknowledges_updates) {
+            await(fleet, device, id, due, device->counter);
+        } else {
+            bytes += put_ping(fleet, device, out + bytes, sizeof out - bytes, due);
         }
     }
     gw_counter_add(&fleet->counts.sent, 1);

@@ -12,7 +12,9 @@
  *
  * An update counts as acknowledged when a PING written behind it was answered 200. One PING is
  * under way at a time; what falls due meanwhile goes out, as one, the moment it is answered, with
- * its latency counted from when it was first due.
+ * its latency counted from when it was first due. With MQTT the update asks itself, at once, by its
+ * QoS, and a broker answers in order (3.1.1, 4.6): of those that ask while an earlier one waits,
+ * the last is awaited after it, with the latency of the first.
  */
 #ifndef SWARM_DEVICE_H
 #define SWARM_DEVICE_H

@@ -57,6 +57,7 @@ struct swarm_counts {
 uint64_t swarm_failure_count(const struct swarm_counts *counts);
 
 struct swarm_device;
+struct swarm_dialect;
 
 /* Things due at a steady rate: the k-th is due at start + k * interval, however late we are. */
 struct swarm_pacer {
@@ -68,6 +69,7 @@ struct swarm_pacer {
 struct swarm_fleet {
     /* Set before the thread starts. */
     const struct swarm_options *options;
+    const struct swarm_dialect *dialect;
     const _Atomic int *phase;                  /* enum swarm_phase */
     const char (*tokens)[GW_TOKEN_TEXT_BYTES]; /* of device `first` and the following */
     uint32_t first, device_count;

@@ -41,6 +41,10 @@ static const char usage_text[] =
     "  --ca FILE               PEM file the gateway's certificate must chain to\n"
     "  --insecure              accept any certificate\n"
     "  --tls-version V         1.2, 1.3 or any (default)\n"
+    "  --protocol P            device (default), or mqtt: 3.1.1, to load a broker alike. Device N\n"
+    "                          is user and client device-N with its token as password, and\n"
+    "                          publishes to device-N/vPIN; every K-th update has QoS 1, see\n"
+    "                          --ping-every, the others QoS 0\n"
     "  --allow-remote          load a machine that is not this one: ask its owner first\n"
     "Devices\n"
     "  --tokens FILE           one token a line, as `tollgatectl index generate --tokens` writes\n"
@@ -74,7 +78,8 @@ static const char usage_text[] =
     "  --threads N             default: 1, more when the descriptor limit of a thread requires it\n"
     "  --source-addresses N    connect from 127.0.0.1 and its followers; default: as many as "
     "needed\n"
-    "  --gateway-pid PID       read the gateway's CPU time and memory from /proc\n"
+    "  --gateway-pid PID       read CPU time and memory of the gateway and of the processes it\n"
+    "                          started from /proc\n"
     "  --empty-rss BYTES       resident memory of the same gateway made for one session a shard;\n"
     "                          what it has more is divided by the sessions\n"
     "  --planned-bytes BYTES   what the gateway says a session takes, to stand beside what is "
@@ -114,6 +119,7 @@ enum option_code {
     OPT_CA,
     OPT_INSECURE,
     OPT_TLS_VERSION,
+    OPT_PROTOCOL,
     OPT_ALLOW_REMOTE,
     OPT_TOKENS,
     OPT_DEVICES,
@@ -151,6 +157,7 @@ static const struct option long_options[] = {
     {"ca", required_argument, NULL, OPT_CA},
     {"insecure", no_argument, NULL, OPT_INSECURE},
     {"tls-version", required_argument, NULL, OPT_TLS_VERSION},
+    {"protocol", required_argument, NULL, OPT_PROTOCOL},
     {"allow-remote", no_argument, NULL, OPT_ALLOW_REMOTE},
     {"tokens", required_argument, NULL, OPT_TOKENS},
     {"devices", required_argument, NULL, OPT_DEVICES},
@@ -227,6 +234,14 @@ static int take_tls_version(struct swarm_options *out)
     return 0;
 }
 
+static int take_protocol(struct swarm_options *out)
+{
+    out->mqtt = strcmp(optarg, "mqtt") == 0;
+    if (!out->mqtt && strcmp(optarg, "device") != 0)
+        return refuse("protocol", optarg, "device or mqtt");
+    return 0;
+}
+
 static int take_option(int option, const char *name, struct swarm_options *out)
 {
     uint32_t pid = 0;
@@ -254,6 +269,8 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return 0;
     case OPT_TLS_VERSION:
         return take_tls_version(out);
+    case OPT_PROTOCOL:
+        return take_protocol(out);
     case OPT_ALLOW_REMOTE:
         out->allow_remote = true;
         return 0;
@@ -393,6 +410,8 @@ static int check(const struct swarm_options *options)
         why = "--resume: without TLS there is no session to come back with";
     else if (options->resume > 0 && !comes_back(options))
         why = "--resume: the devices of this scenario come but once (storm: --drop or --restart)";
+    else if (options->mqtt && (options->ledger != NULL || options->product != NULL))
+        why = "--ledger and --template belong to a gateway, not to --protocol mqtt";
     if (why == NULL)
         return 0;
     fprintf(stderr, "tollgate-bench: %s\n", why);

@@ -25,6 +25,7 @@ struct swarm_options {
     struct sockaddr_storage address; /* of host and port */
     socklen_t address_bytes;
     bool tls, insecure, allow_remote, quiet;
+    bool mqtt; /* speak MQTT to a broker, not the device protocol to a gateway */
     const char *ca;
     uint16_t tls_version_min, tls_version_max; /* as on the wire: 0x0303, 0x0304 */
     const char *tokens, *product;

@@ -392,6 +392,7 @@ static void set_run(json_t *object, const struct swarm_options *options,
     json_object_set_new(object, "run", json_string(run));
     json_object_set_new(object, "host", json_string(options->host));
     json_object_set_new(object, "port", json_string(options->port));
+    json_object_set_new(object, "protocol", json_string(options->mqtt ? "mqtt" : "device"));
     json_object_set_new(object, "tls", json_boolean(options->tls));
     json_object_set_new(object, "tls_version_max", json_integer(options->tls_version_max));
     json_object_set_new(object, "devices", json_integer(result->devices));

@@ -1,6 +1,6 @@
 /*
- * The real program against a scripted gateway in this process, in plain: does it count what was
- * answered, and only that, and does it fail for the right reasons?
+ * The real program against a scripted gateway, or a scripted broker, in this process, in plain:
+ * does it count what was answered, and only that, and does it fail for the right reasons?
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@
 
 #include "ledger.h"
 
-enum { PEERS_MAX = 64, DEVICES = 8 };
+enum { PEERS_MAX = 64, DEVICES = 8, LATE_UPDATES = 9, LATE_ACKS_MAX = 4 };
 
 /* What the scripted gateway does. */
 struct script {
@@ -38,12 +38,17 @@ struct script {
     unsigned frames;     /* frames after which it hangs up; 0: never                       */
     bool speaks_id_zero; /* sends a frame no device accepts                                */
     bool byte_by_byte;   /* answers in single bytes, each in a segment of its own          */
+    bool is_broker;      /* speaks MQTT                                                    */
+    uint8_t connack;     /* MQTT: the return code for a CONNECT                            */
+    unsigned late_acks;  /* MQTT: acknowledges so many once LATE_UPDATES came, then no more */
 };
 
 struct peer {
     int fd;
     size_t bytes;
     unsigned pongs, frames;
+    unsigned updates, asked;
+    uint8_t acks[LATE_ACKS_MAX][4]; /* the first PUBACKs */
     uint8_t in[65536];
 };
 
@@ -53,7 +58,8 @@ struct gateway {
     uint16_t port;
     pthread_t thread;
     atomic_bool stop;
-    uint64_t updates; /* received, over all connections */
+    uint64_t updates;                  /* received, over all connections */
+    uint64_t asked, goodbyes, strange; /* MQTT: PUBLISH with QoS 1, DISCONNECTs, all else */
     struct peer peers[PEERS_MAX];
 };
 
@@ -94,6 +100,66 @@ static bool on_frame(struct gateway *gateway, struct peer *peer, const struct gw
     return gateway->script.frames == 0 || peer->frames < gateway->script.frames;
 }
 
+static void say(const struct peer *peer, const void *bytes, size_t count)
+{
+    (void)send(peer->fd, bytes, count, MSG_NOSIGNAL);
+}
+
+/* An update arrived, with QoS 1 if there is an id. */
+static void on_update(struct gateway *gateway, struct peer *peer, const uint8_t *id)
+{
+    unsigned late = gateway->script.late_acks;
+
+    gateway->updates++;
+    peer->updates++;
+    if (id != NULL) {
+        gateway->asked++;
+        if (peer->asked < LATE_ACKS_MAX)
+            memcpy(peer->acks[peer->asked++], (uint8_t[]){0x40, 2, id[0], id[1]}, 4);
+        if (late == 0)
+            say(peer, (uint8_t[]){0x40, 2, id[0], id[1]}, 4);
+    }
+    if (late != 0 && peer->updates == LATE_UPDATES)
+        say(peer, peer->acks, 4 * (size_t)late);
+}
+
+/* One MQTT packet; the device's are shorter than 128 bytes, so the length is one. */
+static void on_packet(struct gateway *gateway, struct peer *peer, const uint8_t *packet)
+{
+    switch (packet[0]) {
+    case 0x10:
+        say(peer, (uint8_t[]){0x20, 2, 0, gateway->script.connack}, 4);
+        break;
+    case 0x30:
+        on_update(gateway, peer, NULL);
+        break;
+    case 0x32: /* QoS 1: the id stands behind the topic */
+        on_update(gateway, peer, packet + 4 + packet[3]);
+        break;
+    case 0xc0:
+        say(peer, (uint8_t[]){0xd0, 0}, 2);
+        break;
+    case 0xe0:
+        gateway->goodbyes++;
+        break;
+    default:
+        gateway->strange++;
+        break;
+    }
+}
+
+static bool take_packets(struct gateway *gateway, struct peer *peer)
+{
+    while (peer->bytes >= 2 && peer->bytes >= 2u + peer->in[1]) {
+        size_t used = 2u + peer->in[1];
+
+        on_packet(gateway, peer, peer->in);
+        peer->bytes -= used;
+        memmove(peer->in, peer->in + used, peer->bytes);
+    }
+    return true;
+}
+
 static bool on_readable(struct gateway *gateway, struct peer *peer)
 {
     ssize_t got = recv(peer->fd, peer->in + peer->bytes, sizeof peer->in - peer->bytes, 0);
@@ -103,6 +169,8 @@ static bool on_readable(struct gateway *gateway, struct peer *peer)
     if (got <= 0)
         return false;
     peer->bytes += (size_t)got;
+    if (gateway->script.is_broker)
+        return take_packets(gateway, peer);
     while (gw_frame_decode(gw_bytes_of(peer->in, peer->bytes), 4096, &frame, &used) == GW_OK) {
         if (!on_frame(gateway, peer, &frame))
             return false;
@@ -127,7 +195,7 @@ static void *run_gateway(void *context)
 
             if (peer->fd < 0 && (fds[PEERS_MAX].revents & POLLIN) != 0) {
                 peer->fd = accept(gateway->listener, NULL, NULL);
-                peer->bytes = peer->pongs = peer->frames = 0;
+                peer->bytes = peer->pongs = peer->frames = peer->updates = peer->asked = 0;
                 fds[PEERS_MAX].revents = 0;
             } else if (peer->fd >= 0 && fds[i].revents != 0 && !on_readable(gateway, peer)) {
                 close(peer->fd);
@@ -144,7 +212,8 @@ static void gateway_start(struct gateway *gateway, struct script script)
     socklen_t bytes = sizeof address;
 
     gateway->script = script;
-    gateway->updates = 0;
+    gateway->updates = gateway->asked = 0;
+    gateway->goodbyes = gateway->strange = 0;
     atomic_store(&gateway->stop, false);
     for (int i = 0; i < PEERS_MAX; i++)
         gateway->peers[i].fd = -1;
@@ -470,6 +539,83 @@ static void threads_with_their_own_descriptors_share_the_work(void **state)
     assert_int_equal(number("total", "acked"), gateway.updates);
 }
 
+static void a_broker_acknowledges_each_update_of_qos_1(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.is_broker = true});
+    assert_int_equal(
+        run("publish --protocol mqtt --rate 200 --seconds 1 --ping-every 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_true(gateway.updates > 50);
+    assert_int_equal(gateway.asked, gateway.updates);
+    assert_int_equal(number("total", "sent"), gateway.updates);
+    assert_int_equal(number("total", "acked"), gateway.updates);
+    assert_int_equal(number("total", "failed"), 0);
+    assert_int_equal(gateway.goodbyes, DEVICES);
+    assert_int_equal(gateway.strange, 0);
+}
+
+/*
+ * Of nine updates every second one asks: the first is awaited, then the last that asked meanwhile,
+ * which is the eighth. Nothing between them counts, nor what came after it.
+ */
+static void late_acknowledgements_are_not_counted_early(void **state)
+{
+    static const struct {
+        unsigned acks;
+        json_int_t acked;
+    } cases[] = {{1, 2}, {2, 2}, {3, 2}, {4, 8}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        gateway_start(&gateway, (struct script){.is_broker = true, .late_acks = cases[i].acks});
+        assert_int_equal(run("publish --protocol mqtt --rate 200 --seconds 1 --ping-every 2 "
+                             "--give-up 1",
+                             gateway.port),
+                         0);
+        gateway_stop(&gateway);
+        assert_int_equal(number("total", "acked"), cases[i].acked * DEVICES);
+        assert_true(number("total", "merged") > 0);
+    }
+}
+
+static void with_qos_0_only_pings_ask(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.is_broker = true});
+    assert_int_equal(run("publish --protocol mqtt --rate 100 --seconds 3 --ping-every 0 "
+                         "--heartbeat 1",
+                         gateway.port),
+                     0);
+    gateway_stop(&gateway);
+    assert_int_equal(gateway.asked, 0);
+    assert_in_range(number("measured", "heartbeats"), 2 * DEVICES, 4 * DEVICES);
+    assert_int_equal(number("total", "acked"), gateway.updates); /* by the last ping */
+    assert_int_equal(number("total", "failed"), 0);
+}
+
+static void a_login_at_a_broker_ends_with_its_answer(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.is_broker = true});
+    assert_int_equal(run("login --protocol mqtt --rate 50 --seconds 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_in_range(number("measured", "logins"), 20, 52);
+    assert_int_equal(number("total", "logins"), gateway.goodbyes);
+    assert_int_equal(number("total", "failed"), 0);
+}
+
+static void a_broker_refuses_for_the_reason_it_gives(void **state)
+{
+    (void)state;
+    gateway_start(&gateway, (struct script){.is_broker = true, .connack = 5});
+    assert_int_equal(run("hold --protocol mqtt --seconds 1 --back-off 1 --give-up 1", gateway.port),
+                     1);
+    gateway_stop(&gateway);
+    assert_true(number("total", "login_6_not_allowed") >= DEVICES);
+    assert_int_equal(run("hold --protocol mqtt --seconds 1 --ledger /dev/null", 9), 64);
+}
+
 static void strangers_are_not_loaded(void **state)
 {
     (void)state;
@@ -495,6 +641,11 @@ int main(void)
         cmocka_unit_test(an_ordinary_day_has_updates_and_reconnects),
         cmocka_unit_test(nobody_listening_is_said),
         cmocka_unit_test(threads_with_their_own_descriptors_share_the_work),
+        cmocka_unit_test(a_broker_acknowledges_each_update_of_qos_1),
+        cmocka_unit_test(late_acknowledgements_are_not_counted_early),
+        cmocka_unit_test(with_qos_0_only_pings_ask),
+        cmocka_unit_test(a_login_at_a_broker_ends_with_its_answer),
+        cmocka_unit_test(a_broker_refuses_for_the_reason_it_gives),
         cmocka_unit_test(strangers_are_not_loaded),
     };
 
