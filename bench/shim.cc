@@ -17,6 +17,25 @@ benchmark::State &state_of(gw_bench *b)
 {
     return *static_cast<benchmark::State *>(b->state);
 }
+
+template <typename Run> void add(const char *name, Run run)
+{
+    benchmark::RegisterBenchmark(name, [run](benchmark::State &state) {
+        gw_bench b = {0, 0, 0, 0, &state};
+
+        run(&b);
+        state.SetItemsProcessed(state.iterations());
+        if (b.bytes_each > 0)
+            state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(b.bytes_each));
+        if (b.memory_bytes > 0)
+            state.counters["memory"] =
+                benchmark::Counter(static_cast<double>(b.memory_bytes),
+                                   benchmark::Counter::kDefaults, benchmark::Counter::kIs1024);
+        if (b.other_cpu_ns > 0)
+            state.counters["other_cpu_ns"] = benchmark::Counter(static_cast<double>(b.other_cpu_ns),
+                                                                benchmark::Counter::kAvgIterations);
+    });
+}
 } // namespace
 
 bool gw_bench_begin_or_end(gw_bench *b)
@@ -47,21 +66,21 @@ void gw_bench_fail(gw_bench *b, const char *why)
 
 int gw_bench_main(int argc, char **argv, const gw_bench_suite *suites, size_t suite_count)
 {
-    for (size_t i = 0; i < suite_count; i++)
-        for (const gw_bench_case *c = suites[i].cases; c->name != nullptr; c++)
-            benchmark::RegisterBenchmark(c->name, [c](benchmark::State &state) {
-                gw_bench b = {0, 0, 0, &state};
+    for (size_t i = 0; i < suite_count; i++) {
+        const gw_bench_grid *grid = suites[i].grid;
+        char name[128];
 
-                c->run(&b);
-                state.SetItemsProcessed(state.iterations());
-                if (b.bytes_each > 0)
-                    state.SetBytesProcessed(state.iterations() *
-                                            static_cast<int64_t>(b.bytes_each));
-                if (b.memory_bytes > 0)
-                    state.counters["memory"] = benchmark::Counter(
-                        static_cast<double>(b.memory_bytes), benchmark::Counter::kDefaults,
-                        benchmark::Counter::kIs1024);
-            });
+        for (const gw_bench_case *c = suites[i].cases; c != nullptr && c->name != nullptr; c++)
+            add(c->name, c->run);
+        for (size_t at = 0; grid != nullptr; at++) {
+            const gw_bench_place place = grid->name(at, name, sizeof name);
+
+            if (place == GW_BENCH_END)
+                break;
+            if (place == GW_BENCH_CASE)
+                add(name, [grid, at](gw_bench *b) { grid->run(b, at); });
+        }
+    }
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 64;

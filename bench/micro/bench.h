@@ -10,9 +10,10 @@
  *
  *     const struct gw_bench_case bench_frame_cases[] = {{"frame_decode", frame_decode}, {0}};
  *
- * plus a line in suites.def and the file's name in CMakeLists.txt. A function runs several times,
- * with more turns each time until its time is long enough; set-up is paid every time and not
- * measured. Inputs are seeded (gw_bench_random), so every run does the same work.
+ * (or a grid of them, see below) plus a line in suites.def and the file's name in CMakeLists.txt. A
+ * function runs several times, with more turns each time until its time is long enough; set-up is
+ * paid every time and not measured. Inputs are seeded (gw_bench_random), so every run does the same
+ * work.
  */
 #ifndef GW_BENCH_H
 #define GW_BENCH_H
@@ -29,6 +30,7 @@ struct gw_bench {
     uint64_t left;         /* turns still to go; the shim's                                   */
     uint64_t bytes_each;   /* set it when a turn touches this many bytes, and only then       */
     uint64_t memory_bytes; /* set it to say how large the data is that turns pick from        */
+    uint64_t other_cpu_ns; /* set it to what other threads of ours worked during all turns    */
     void *state;           /* the shim's                                                      */
 };
 
@@ -37,8 +39,24 @@ struct gw_bench_case {
     void (*run)(struct gw_bench *b);
 };
 
+/*
+ * Benchmarks that are the same function at the places of a grid (suite by size by ...): places are
+ * numbered from 0, and `name` says what to do with each.
+ */
+enum gw_bench_place {
+    GW_BENCH_CASE, /* `out` has its name                             */
+    GW_BENCH_SKIP, /* there is no such thing, or nobody asked for it */
+    GW_BENCH_END,  /* the grid has no place with this number         */
+};
+
+struct gw_bench_grid {
+    enum gw_bench_place (*name)(size_t at, char *out, size_t out_bytes);
+    void (*run)(struct gw_bench *b, size_t at);
+};
+
 struct gw_bench_suite {
-    const struct gw_bench_case *cases;
+    const struct gw_bench_case *cases; /* or NULL */
+    const struct gw_bench_grid *grid;  /* or NULL */
 };
 
 /* Starts the clock, or stops it after the last turn. Called by gw_bench_next. */
