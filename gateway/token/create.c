@@ -104,10 +104,10 @@ static int put_head_row(struct gw_store *store)
     };
     gw_random(&writer.meta.hash_seed, sizeof writer.meta.hash_seed);
     gw_writer_draw_lineage(&writer.meta);
-    gw_store_pepper_check(store->pepper, writer.meta.pepper_check);
+    gw_store_pepper_check(store, writer.meta.pepper_check);
     err = gw_writer_put_meta(&writer);
-    gw_wipe(writer.store.pepper, sizeof writer.store.pepper);
-    gw_wipe(writer.store.tag_key, sizeof writer.store.tag_key);
+    gw_wipe(&writer.store.pepper, sizeof writer.store.pepper);
+    gw_wipe(&writer.store.tag_key, sizeof writer.store.tag_key);
     if (err != 0) {
         mdb_txn_abort(writer.view.txn);
         return err;

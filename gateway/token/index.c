@@ -372,8 +372,7 @@ uint32_t gw_index_token_tag(const struct gw_index *index, const uint8_t token[GW
     uint8_t mac[GW_SHA256_BYTES];
     uint32_t tag;
 
-    gw_hmac_sha256(gw_bytes_of(index->store.tag_key, sizeof index->store.tag_key),
-                   gw_bytes_of(token, GW_TOKEN_BYTES), mac);
+    gw_hmac_sha256_keyed(&index->store.tag_key, gw_bytes_of(token, GW_TOKEN_BYTES), mac);
     tag = gw_load_le32(mac);
     gw_wipe(mac, sizeof mac);
     return tag;

@@ -172,7 +172,7 @@ static int check_identity(struct gw_store *store, const char **why)
         *why = "the index has another schema version than this program";
         return -EPROTO;
     }
-    gw_store_pepper_check(store->pepper, check);
+    gw_store_pepper_check(store, check);
     if (!gw_equal_secret(check, meta.pepper_check, sizeof check)) {
         /* Under a wrong pepper no token matches, and every device would be told to give up. */
         *why = "the pepper is not the one this index was made with";
@@ -232,10 +232,26 @@ static int open_env(struct gw_store *store, enum gw_store_mode mode, const char 
     return mode == GW_STORE_CREATE ? 0 : check_length(store, mode, why);
 }
 
+/* The pepper, and the key of log tags, which is derived from it. */
+static int load_keys(struct gw_store *store, const char *path, const char *file, const char **why)
+{
+    static const char tag_label[] = "tollgate log tag";
+    uint8_t pepper[GW_PEPPER_BYTES], tag_secret[GW_SHA256_BYTES];
+    const int err = gw_pepper_load(path, file, pepper, why);
+
+    if (err != 0)
+        return err;
+    gw_hmac_key_set(&store->pepper, gw_bytes_of(pepper, sizeof pepper));
+    gw_hmac_sha256_keyed(&store->pepper, gw_bytes_text(tag_label), tag_secret);
+    gw_hmac_key_set(&store->tag_key, gw_bytes_of(tag_secret, sizeof tag_secret));
+    gw_wipe(pepper, sizeof pepper);
+    gw_wipe(tag_secret, sizeof tag_secret);
+    return 0;
+}
+
 int gw_store_open(struct gw_store *store, const char *path, const char *pepper,
                   enum gw_store_mode mode, const char **why)
 {
-    static const char tag_label[] = "tollgate log tag";
     int err;
 
     *store = (struct gw_store){.env = NULL};
@@ -243,14 +259,12 @@ int gw_store_open(struct gw_store *store, const char *path, const char *pepper,
     if ((size_t)snprintf(store->path, sizeof store->path, "%s", path) >= sizeof store->path)
         return -ENAMETOOLONG;
     if ((err = open_env(store, mode, why)) != 0 ||
-        (err = gw_pepper_load(path, pepper, store->pepper, why)) != 0 ||
+        (err = load_keys(store, path, pepper, why)) != 0 ||
         (err = open_tables(store, mode, why)) != 0 ||
         (mode != GW_STORE_CREATE && (err = check_identity(store, why)) != 0)) {
         gw_store_close(store);
         return err;
     }
-    gw_hmac_sha256(gw_bytes_of(store->pepper, sizeof store->pepper), gw_bytes_text(tag_label),
-                   store->tag_key);
     *why = "";
     return 0;
 }
@@ -260,8 +274,8 @@ void gw_store_close(struct gw_store *store)
     if (store->env != NULL)
         mdb_env_close(store->env);
     store->env = NULL;
-    gw_wipe(store->pepper, sizeof store->pepper);
-    gw_wipe(store->tag_key, sizeof store->tag_key);
+    gw_wipe(&store->pepper, sizeof store->pepper);
+    gw_wipe(&store->tag_key, sizeof store->tag_key);
 }
 
 uint64_t gw_store_key(const uint8_t token[GW_TOKEN_BYTES], uint64_t seed)
@@ -272,18 +286,16 @@ uint64_t gw_store_key(const uint8_t token[GW_TOKEN_BYTES], uint64_t seed)
 void gw_store_verifier(const struct gw_store *store, const uint8_t token[GW_TOKEN_BYTES],
                        uint8_t out[GW_VERIFIER_BYTES])
 {
-    gw_hmac_sha256(gw_bytes_of(store->pepper, sizeof store->pepper),
-                   gw_bytes_of(token, GW_TOKEN_BYTES), out);
+    gw_hmac_sha256_keyed(&store->pepper, gw_bytes_of(token, GW_TOKEN_BYTES), out);
 }
 
-void gw_store_pepper_check(const uint8_t pepper[GW_PEPPER_BYTES],
-                           uint8_t out[GW_PEPPER_CHECK_BYTES])
+void gw_store_pepper_check(const struct gw_store *store, uint8_t out[GW_PEPPER_CHECK_BYTES])
 {
     /* A label of another length than a token: no token's verifier can ever equal it. */
     static const char label[] = "tollgate pepper";
     uint8_t mac[GW_SHA256_BYTES];
 
-    gw_hmac_sha256(gw_bytes_of(pepper, GW_PEPPER_BYTES), gw_bytes_text(label), mac);
+    gw_hmac_sha256_keyed(&store->pepper, gw_bytes_text(label), mac);
     memcpy(out, mac, GW_PEPPER_CHECK_BYTES);
     gw_wipe(mac, sizeof mac);
 }

@@ -44,9 +44,9 @@ enum gw_store_mode {
 struct gw_store {
     MDB_env *env;
     MDB_dbi tables[GW_TABLES];
-    uint8_t pepper[GW_PEPPER_BYTES];
-    uint8_t tag_key[GW_SHA256_BYTES]; /* for log tags; derived from the pepper                */
-    struct stat file;                 /* data.mdb as it was opened: device and inode           */
+    struct gw_hmac_key pepper;
+    struct gw_hmac_key tag_key; /* for log tags; derived from the pepper                      */
+    struct stat file;           /* data.mdb as it was opened: device and inode                 */
     char path[PATH_MAX];
 };
 
@@ -73,8 +73,7 @@ GW_MUST_USE int gw_pepper_load(const char *index_path, const char *file,
 uint64_t gw_store_key(const uint8_t token[GW_TOKEN_BYTES], uint64_t seed);
 void gw_store_verifier(const struct gw_store *store, const uint8_t token[GW_TOKEN_BYTES],
                        uint8_t out[GW_VERIFIER_BYTES]);
-void gw_store_pepper_check(const uint8_t pepper[GW_PEPPER_BYTES],
-                           uint8_t out[GW_PEPPER_CHECK_BYTES]);
+void gw_store_pepper_check(const struct gw_store *store, uint8_t out[GW_PEPPER_CHECK_BYTES]);
 
 /* 0, -ENOENT no such row, -EBADMSG a row that is none, or another -errno. */
 GW_MUST_USE int gw_view_meta(const struct gw_index_view *view, struct gw_meta *out);

@@ -54,6 +54,27 @@ static void hmac_matches_the_published_vectors(void **state)
     }
 }
 
+static void a_key_that_is_kept_says_the_same_each_time(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(vectors); i++) {
+        uint8_t memory[256] = {0}, once[GW_SHA256_BYTES], again[GW_SHA256_BYTES];
+        struct gw_bytes secret = fill(memory, vectors[i].key, vectors[i].key_repeat);
+        struct gw_hmac_key key;
+
+        gw_hmac_key_set(&key, secret);
+        for (size_t bytes = 0; bytes < sizeof memory; bytes += 7) { /* over the ends of blocks */
+            const struct gw_bytes data = gw_bytes_of(memory, bytes);
+
+            gw_hmac_sha256(secret, data, once);
+            for (size_t turn = 0; turn < 2; turn++) {
+                gw_hmac_sha256_keyed(&key, data, again);
+                assert_memory_equal(once, again, sizeof once);
+            }
+        }
+    }
+}
+
 static void an_empty_key_is_not_the_key_of_the_last_time(void **state)
 {
     uint8_t empty[GW_SHA256_BYTES], after_other[GW_SHA256_BYTES], other[GW_SHA256_BYTES];
@@ -118,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hmac_matches_the_published_vectors),
+        cmocka_unit_test(a_key_that_is_kept_says_the_same_each_time),
         cmocka_unit_test(an_empty_key_is_not_the_key_of_the_last_time),
         cmocka_unit_test(equality_sees_every_byte),
         cmocka_unit_test(randomness_does_not_repeat),
