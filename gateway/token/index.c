@@ -6,7 +6,7 @@
  * index is judged anew (authority.c); between commits that costs one comparison.
  *
  * A login does the same work whatever its outcome: hash, HMAC, look-up, comparison with a row (a
- * dummy one on a miss), then product and organisation.
+ * dummy one on a miss), then product and organisation, which the reader keeps between commits.
  *
  * I1  UNKNOWN is said only after a look-up without error, without a damaged row under the key, in
  *     an index of full authority. Everything else that goes wrong is UNAVAILABLE.
@@ -14,6 +14,7 @@
  * I3  The mark that a transaction is judged by was copied before the transaction began. Taken
  *     later, it may already tell of a commit that the transaction does not see, and the index
  *     would look rolled back.
+ * I4  Rows that are kept beyond a turn are those of the transaction that was judged last.
  */
 #include <gw/token/index.h>
 
@@ -40,6 +41,19 @@ struct gw_index {
     char high_water[PATH_MAX]; /* empty: no memory */
 };
 
+/*
+ * A product and its organisation as one transaction shows them: nearly every login of a fleet asks
+ * for the same few, and between commits their rows cannot change.
+ */
+struct known_product {
+    uint32_t number; /* 0: nothing is kept here; no product has that number */
+    int product_err, org_err;
+    struct gw_product_row product;
+    bool org_closed;
+};
+
+enum { PRODUCTS_KEPT = 64 };
+
 struct gw_index_reader {
     struct gw_index *index;
     struct gw_index_view view;
@@ -51,6 +65,7 @@ struct gw_index_reader {
     size_t judged_txn;
     struct gw_meta meta;
     struct gw_authority authority;
+    struct known_product products[PRODUCTS_KEPT]; /* I4; by number, modulo their count */
 };
 
 int gw_index_open(const struct gw_index_options *options, struct gw_index **out, const char **why)
@@ -168,6 +183,8 @@ static int judge(struct gw_index_reader *reader)
     int err = gw_view_meta(&reader->view, &reader->meta);
 
     reader->judged = false;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(reader->products); i++) /* I4 */
+        reader->products[i].number = 0;
     if (err != 0)
         return err;
     err = mdb_stat(reader->view.txn, index->store.tables[GW_TABLE_TOKENS], &rows);
@@ -200,33 +217,49 @@ static int turn(struct gw_index_reader *reader)
     return judge(reader);
 }
 
+/* In the turn's transaction. */
+static const struct known_product *product_at(struct gw_index_reader *reader, uint32_t number)
+{
+    struct known_product *known = &reader->products[number % PRODUCTS_KEPT];
+    struct gw_org_row org = {.closed = true};
+
+    if (known->number == number && number != 0)
+        return known;
+    *known = (struct known_product){.number = number};
+    known->product_err = gw_view_product(&reader->view, number, &known->product);
+    known->org_err = known->product_err != 0 ? known->product_err
+                                             : gw_view_org(&reader->view, known->product.org, &org);
+    known->org_closed = org.closed;
+    if (known->product_err != 0 || known->org_err != 0)
+        known->number = 0; /* an error is told and not kept: it may pass */
+    return known;
+}
+
 /* What product, organisation and the row's own state say about a token that is there. */
 static enum gw_login decide(struct gw_index_reader *reader, const struct gw_token_row *row,
                             bool over_tls, uint64_t now_s, struct gw_grant *out)
 {
-    struct gw_product_row product = {.org = 0};
-    struct gw_org_row org = {.closed = true};
-    const int product_err = gw_view_product(&reader->view, row->product, &product);
-    const int org_err = gw_view_org(&reader->view, row->org, &org);
+    const struct known_product *known = product_at(reader, row->product);
+    const struct gw_product_row *product = &known->product;
 
     /* A row that points at nothing, or elsewhere than its product, is damage: never a refusal. */
-    if (product_err != 0 || org_err != 0 || product.org != row->org ||
+    if (known->product_err != 0 || known->org_err != 0 || product->org != row->org ||
         row->pepper_version != reader->meta.pepper_version)
         return GW_LOGIN_UNAVAILABLE;
     if (row->disabled)
         return GW_LOGIN_DISABLED;
-    if (product.closed || org.closed)
+    if (product->closed || known->org_closed)
         return GW_LOGIN_CLOSED;
     if (now_s < row->not_before_s || (row->not_after_s != 0 && now_s > row->not_after_s))
         return GW_LOGIN_NOT_NOW;
-    if (!over_tls && (product.flags & GW_PRODUCT_PLAIN_ALLOWED) == 0)
+    if (!over_tls && (product->flags & GW_PRODUCT_PLAIN_ALLOWED) == 0)
         return GW_LOGIN_PLAIN;
     *out = (struct gw_grant){
         .device = row->device,
         .product = row->product,
         .org = row->org,
         .generation = row->generation,
-        .product_flags = product.flags,
+        .product_flags = product->flags,
         .quota_class = row->quota_class,
     };
     return GW_LOGIN_GRANTED;
@@ -289,13 +322,12 @@ bool gw_index_product_is(struct gw_index_reader *reader, uint32_t number, struct
 {
     /* Length and padded text side by side: one comparison, whatever the lengths. */
     uint8_t ours[1 + GW_PRODUCT_ID_BYTES_MAX] = {0}, theirs[1 + GW_PRODUCT_ID_BYTES_MAX] = {0};
-    struct gw_product_row product;
+    const struct known_product *known = turn(reader) == 0 ? product_at(reader, number) : NULL;
 
-    if (turn(reader) != 0 || gw_view_product(&reader->view, number, &product) != 0 ||
-        id.size > GW_PRODUCT_ID_BYTES_MAX)
+    if (known == NULL || known->product_err != 0 || id.size > GW_PRODUCT_ID_BYTES_MAX)
         return false;
-    ours[0] = product.id_bytes;
-    memcpy(ours + 1, product.id, product.id_bytes);
+    ours[0] = known->product.id_bytes;
+    memcpy(ours + 1, known->product.id, known->product.id_bytes);
     theirs[0] = (uint8_t)id.size;
     if (id.size != 0)
         memcpy(theirs + 1, id.data, id.size);

@@ -258,6 +258,83 @@ static void a_product_is_named_by_its_whole_id(void **state)
     reading_end(&r);
 }
 
+static void close_product(struct gw_index_writer *writer, const struct fixture *f)
+{
+    if (gw_index_product_set_closed(writer, f->product, true) != 0)
+        _exit(4);
+}
+
+static void open_product_close_org(struct gw_index_writer *writer, const struct fixture *f)
+{
+    if (gw_index_product_set_closed(writer, f->product, false) != 0 ||
+        gw_index_org_set_closed(writer, f->org, true) != 0)
+        _exit(4);
+}
+
+static void open_org(struct gw_index_writer *writer, const struct fixture *f)
+{
+    if (gw_index_org_set_closed(writer, f->org, false) != 0)
+        _exit(4);
+}
+
+static void what_a_reader_keeps_of_a_product_ends_with_the_next_commit(void **state)
+{
+    static const struct {
+        void (*change)(struct gw_index_writer *writer, const struct fixture *f);
+        enum gw_login answer;
+    } steps[] = {{close_product, GW_LOGIN_CLOSED},
+                 {open_product_close_org, GW_LOGIN_CLOSED},
+                 {open_org, GW_LOGIN_GRANTED}};
+    const struct fixture *f = *state;
+    struct reading r = reading_begin(f, false);
+
+    assert_int_equal(login(&r, sample_token()), GW_LOGIN_GRANTED);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(steps); i++) {
+        fixture_in_child(f, steps[i].change);
+        for (size_t turn = 0; turn < 2; turn++)
+            assert_int_equal(login(&r, sample_token()), steps[i].answer);
+    }
+    reading_end(&r);
+}
+
+/* More products than a reader keeps, so that some of them share a place. */
+static void products_are_not_taken_for_each_other(void **state)
+{
+    enum { PRODUCTS = 200 };
+    const struct fixture *f = *state;
+    struct gw_index_writer *writer = writer_begin(f);
+    uint32_t products[PRODUCTS];
+    struct reading r;
+
+    for (uint32_t i = 0; i < PRODUCTS; i++) {
+        char id[16];
+
+        (void)snprintf(id, sizeof id, "TMPLmany%u", i);
+        products[i] = add_product(writer, f->org, id, i % 3 == 0 ? GW_PRODUCT_PLAIN_ALLOWED : 0, 0);
+        (void)add_device(writer, products[i], token_of(100 + i));
+        if (i % 7 == 0)
+            assert_int_equal(gw_index_product_set_closed(writer, products[i], true), 0);
+    }
+    writer_commit(writer);
+    r = reading_begin(f, false);
+    for (uint32_t turn = 0; turn < 4 * PRODUCTS; turn++) {
+        const uint32_t i = turn * 64 % (PRODUCTS - 1); /* neighbours in a place, one by one */
+        struct gw_grant grant = {0};
+        const enum gw_login answer = gw_index_login(r.reader, token_of(100 + i), true, NOW, &grant);
+        char id[16];
+
+        assert_int_equal(answer, i % 7 == 0 ? GW_LOGIN_CLOSED : GW_LOGIN_GRANTED);
+        if (answer == GW_LOGIN_GRANTED) {
+            assert_int_equal(grant.product, products[i]);
+            assert_int_equal(grant.product_flags, i % 3 == 0 ? GW_PRODUCT_PLAIN_ALLOWED : 0);
+        }
+        (void)snprintf(id, sizeof id, "TMPLmany%u", i);
+        assert_true(gw_index_product_is(r.reader, products[i], text(id)));
+        assert_false(gw_index_product_is(r.reader, products[i], text("TMPLmany")));
+    }
+    reading_end(&r);
+}
+
 static void a_tag_depends_on_the_token(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +447,8 @@ int main(void)
         WITH_INDEX(a_token_is_found_among_many_that_share_its_hash),
         WITH_INDEX(one_damaged_row_among_sharers_makes_their_misses_unavailable),
         WITH_INDEX(a_product_is_named_by_its_whole_id),
+        WITH_INDEX(what_a_reader_keeps_of_a_product_ends_with_the_next_commit),
+        WITH_INDEX(products_are_not_taken_for_each_other),
         WITH_INDEX(a_tag_depends_on_the_token),
         WITH_INDEX(readers_run_out_as_an_error_and_come_back),
         WITH_INDEX(a_pepper_that_is_not_right_is_named_at_open),
