@@ -183,12 +183,8 @@ static void lane_append(struct gw_bench *b)
     journal_close(&journal);
 }
 
-/*
- * Question: how long is a PING's answer held up that waits for one update of its session?
- * Expected: 250 us, all of it the disk's sync of 4 KiB; ours is under 3 us (a batch of 120 bytes
- * sealed, one pwrite, one mark).
- */
-static void ping_barrier(struct gw_bench *b)
+/* Appends updates, and makes every `group` of them durable together. */
+static void commit_groups(struct gw_bench *b, uint32_t group)
 {
     struct journal journal;
     uint32_t sequence = 0;
@@ -201,6 +197,8 @@ static void ping_barrier(struct gw_bench *b)
         struct gw_lane *lane = gw_uplink_lane(journal.uplink, 0);
 
         append(journal.uplink, lane, ++sequence);
+        if (sequence % group != 0)
+            continue;
         gw_lane_flush(lane, true, sequence, (struct gw_instant){.ns = sequence});
         if (gw_uplink_step(journal.uplink) != 1 ||
             gw_lane_durable(lane) != gw_lane_open_sequence(lane)) {
@@ -211,10 +209,28 @@ static void ping_barrier(struct gw_bench *b)
     journal_close(&journal);
 }
 
+/*
+ * Question: how long is a PING's answer held up that waits for one update of its session?
+ * Expected: 250 us, all of it the disk's sync of 4 KiB; ours is under 3 us (a batch of 120 bytes
+ * sealed, one pwrite, one mark).
+ */
+static void ping_barrier(struct gw_bench *b)
+{
+    commit_groups(b, 1);
+}
+
+/*
+ * Question: and what is an update's share, when a hundred of them are made durable together?
+ * Expected: 2.5 us of time and 300 ns of CPU: a hundredth of the above, and its 70 ns of the way
+ * into the lane and to the page cache.
+ */
+static void group_commit_100(struct gw_bench *b)
+{
+    commit_groups(b, 100);
+}
+
 const struct gw_bench_case bench_batch_cases[] = {
-    {"batch_seal_64k", batch_seal},
-    {"batch_decode_and_walk_64k", batch_decode_and_walk},
-    {"lane_append", lane_append},
-    {"ping_barrier", ping_barrier},
-    {0},
+    {"batch_seal_64k", batch_seal},         {"batch_decode_and_walk_64k", batch_decode_and_walk},
+    {"lane_append", lane_append},           {"ping_barrier", ping_barrier},
+    {"group_commit_100", group_commit_100}, {0},
 };

@@ -191,6 +191,9 @@ static void ask(struct gw_bench *b, enum turn turn, uint8_t flip, enum gw_login 
  * Question: what does a login ask of the index, beside a handshake of 245 us?
  * Expected: 2.0 us: 1.0 for the walk down a tree of a million keys, most of it cache misses, 0.7
  * for HMAC-SHA-256 of 24 bytes (four blocks), the rest for two small rows, checksums, renew.
+ * Found: 1.5 us. HMAC took 340 ns, and 140 since its key is prepared once; product and organisation
+ * cost nothing since the reader keeps them. What is left is the walk: 65% of the time of ten
+ * million rows was in two loads of LMDB's, which wait for memory.
  */
 static void index_login_hit(struct gw_bench *b)
 {
@@ -209,6 +212,7 @@ static void index_login_miss(struct gw_bench *b)
 /*
  * Question: what is a transaction's share, when many logins come in one turn of a shard?
  * Expected: 0.3 us less: renewing looks the tables' roots up by name, one by one.
+ * Found: 0.1 us less.
  */
 static void index_login_hit_in_one_turn(struct gw_bench *b)
 {

@@ -27,6 +27,9 @@ extern const struct gw_bench_case bench_kernel_cases[];
 /*
  * Question: what is in every one of them, just by being a system call?
  * Expected: 100 ns: the way in and out, and the mitigations of a virtual machine's processor.
+ * Found: 1.1 to 1.3 us, in a guest whose page tables its hypervisor keeps (perf shows pvm_
+ * symbols): each call goes through the hypervisor. Take it off the others to see what they do
+ * themselves.
  */
 static void kernel_syscall(struct gw_bench *b)
 {
@@ -116,6 +119,7 @@ static void take_turns(struct gw_bench *b, bool untimed_first, bool (*timed)(siz
 /*
  * Question: what does it cost to take an update of 33 bytes from its socket?
  * Expected: 600 ns: 100 for the system call, the socket's lock, a copy, a buffer freed.
+ * Found: 3.4 to 3.9 us on a busy machine, of which the system call is 1.2.
  */
 static void kernel_recv_33(struct gw_bench *b)
 {
@@ -125,6 +129,7 @@ static void kernel_recv_33(struct gw_bench *b)
 /*
  * Question: and to send as much?
  * Expected: 6 us: the segment goes down through TCP and IP and up again to the receiver's socket.
+ * Found: 3.5 to 4.1 us: with 64 sockets in turn, nobody sleeps in recv who had to be woken.
  */
 static void kernel_send_33(struct gw_bench *b)
 {
@@ -190,6 +195,7 @@ static void kernel_pwrite_4k(struct gw_bench *b)
 /*
  * Question: and to the disk?
  * Expected: 20 us of CPU, and a time of 120 to 370 us, which is the disk's.
+ * Found: 100 us of CPU and 1.9 ms beside ten other processes; to be taken on a quiet machine.
  */
 static void kernel_pwrite_sync_4k(struct gw_bench *b)
 {

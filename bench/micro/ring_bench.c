@@ -187,6 +187,7 @@ static bool leave(void)
  * apart from what the client pays for?
  * Expected: 12 us: a socket's inode and file are made and freed (5), a FIN goes out and is answered
  * over loopback (6), two operations of the ring.
+ * Found: 3.8 to 5.4 us: the answer to the FIN is the client's to pay for.
  */
 static void ring_accept_and_close(struct gw_bench *b)
 {
@@ -249,6 +250,7 @@ static void with_connections(struct gw_bench *b, bool (*before)(void), bool (*tu
  * Question: what does it cost to hear of an update and to take it from its socket?
  * Expected: 1.2 us: recv's 500 ns without its system call, a poll's completion and a recv's (200
  * each), a buffer's way to the kernel and back, and two system calls among 64.
+ * Found: 1.8 us, where a bare recv takes 3.4: 64 messages share their system calls.
  */
 static void ring_recv_33(struct gw_bench *b)
 {
@@ -258,6 +260,7 @@ static void ring_recv_33(struct gw_bench *b)
 /*
  * Question: and to send an answer?
  * Expected: 6 us, as the bare system call: nearly all of it is the way to the other socket.
+ * Found: 1.5 to 2.6 us, where a bare send takes 3.5 to 4.1: 64 of them share a system call.
  */
 static void ring_send_33(struct gw_bench *b)
 {
@@ -269,6 +272,7 @@ static void ring_send_33(struct gw_bench *b)
 /*
  * Question: what does a turn cost that finds nothing but a wake-up?
  * Expected: 1.2 us: a write to an eventfd, an enter, a read of the eventfd that is armed again.
+ * Found: 3.3 to 3.7 us: two system calls of 1.2 us, see kernel_syscall.
  */
 static void ring_wake_self(struct gw_bench *b)
 {
