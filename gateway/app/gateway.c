@@ -274,6 +274,7 @@ static int open_journal(struct gateway *g, char *why)
     struct gw_uplink_options uplink = {
         .lane_count = g->plan.shards,
         .batches_per_lane = g->config->journal_batches_per_lane,
+        .gather_us = g->config->journal_gather_us,
         .wake = wake_shard,
         .wake_context = g,
     };

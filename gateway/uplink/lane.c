@@ -135,9 +135,14 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
     return lane->sequence;
 }
 
+static uint64_t gather_ns(const struct gw_lane *lane)
+{
+    return lane->uplink->options.gather_us * GW_NS_PER_US;
+}
+
 static bool is_due(const struct gw_lane *lane, struct gw_instant now)
 {
-    return lane->wanted || gw_ns_between(lane->opened, now) >= GW_LANE_SEAL_AFTER_US * GW_NS_PER_US;
+    return lane->wanted || gw_ns_between(lane->opened, now) >= gather_ns(lane);
 }
 
 /*
@@ -169,7 +174,7 @@ void gw_lane_seal(struct gw_lane *lane)
 uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now)
 {
     uint64_t age = gw_ns_between(lane->opened, now);
-    uint64_t after = GW_LANE_SEAL_AFTER_US * GW_NS_PER_US;
+    uint64_t after = gather_ns(lane);
 
     if (lane->open == GW_NONE)
         return UINT64_MAX;

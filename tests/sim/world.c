@@ -88,6 +88,7 @@ static void make_uplink(struct world *w)
         .writer = writer,
         .lane_count = w->shard_count,
         .batches_per_lane = GW_LANE_BATCHES_MIN,
+        .gather_us = 2000,
         .wake = wake,
         .wake_context = w,
     };

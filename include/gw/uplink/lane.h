@@ -19,7 +19,6 @@
 enum {
     GW_LANE_BATCH_BYTES = 65536,      /* header included                                          */
     GW_LANE_BATCHES_MIN = 8,          /* buffers per lane                                         */
-    GW_LANE_SEAL_AFTER_US = 2000,     /* an open batch is sealed at the latest after this         */
     GW_LANE_RECORD_BYTES_MAX = 65000, /* of one encoded record                               */
     GW_LANE_ROOM_BYTES_MAX = 130000,  /* the most that gw_lane_has_room may be asked for     */
 };
@@ -42,8 +41,8 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
 
 /*
  * Once per loop turn: seals the open batch when it is due (someone waits for it (`urgent`), or it
- * is older than GW_LANE_SEAL_AFTER_US) and pokes the uplink. A sync costs as much as dozens of
- * updates, so for updates that nobody waits for the disk is not asked more often, idle or not.
+ * is older than gw_uplink_options.gather_us) and pokes the uplink. A sync costs as much as dozens
+ * of updates, so for updates that nobody waits for the disk is not asked more often, idle or not.
  * While it is slow, that is with more than half of the buffers on their way and the uplink at work,
  * only a full batch is sealed, so that the rest holds as much as it can.
  */

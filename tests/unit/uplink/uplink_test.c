@@ -23,7 +23,7 @@
 #include <gw/journal/reader.h>
 #include <gw/uplink/uplink.h>
 
-enum { LANES = 2, BUFFERS = GW_LANE_BATCHES_MIN };
+enum { LANES = 2, BUFFERS = GW_LANE_BATCHES_MIN, GATHER_US = 2000 };
 
 /* An uplink on a directory of its own. */
 struct bench {
@@ -58,8 +58,11 @@ static void bench_wake(void *context, uint32_t lane)
 static void bench_init(struct bench *b)
 {
     struct gw_journal_options journal = {.segment_bytes = 1 << 20, .zero_ahead_bytes = 1 << 18};
-    struct gw_uplink_options options = {
-        .lane_count = LANES, .batches_per_lane = BUFFERS, .wake = bench_wake, .wake_context = b};
+    struct gw_uplink_options options = {.lane_count = LANES,
+                                        .batches_per_lane = BUFFERS,
+                                        .gather_us = GATHER_US,
+                                        .wake = bench_wake,
+                                        .wake_context = b};
     struct gw_journal_recovery recovery;
     char why[256];
 
@@ -286,7 +289,7 @@ static void promised_room_is_there_however_records_fall(void **state)
 
 static void open_batch_is_sealed_when_it_is_due(void **state)
 {
-    const uint64_t after = GW_LANE_SEAL_AFTER_US * GW_NS_PER_US;
+    const uint64_t after = GATHER_US * GW_NS_PER_US;
     struct bench b;
     struct gw_lane *lane;
 
