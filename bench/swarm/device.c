@@ -616,9 +616,11 @@ bool swarm_device_publish(struct swarm_fleet *fleet, struct swarm_device *device
     asks = ping_every > 0 && device->unbarred >= ping_every;
     /* MQTT numbers what asks, and that only: the last number is that of the last that asked. */
     id = asks || !dialect->acknowledges_updates ? next_id(fleet, device) : 0;
-    bytes = swarm_value_write(value, (struct swarm_stamp){.run = fleet->run,
-                                                          .device = speaker.device,
-                                                          .counter = device->counter});
+    bytes = swarm_value_write(value,
+                              (struct swarm_stamp){.run = fleet->run,
+                                                   .device = speaker.device,
+                                                   .counter = device->counter},
+                              fleet->options->value_bytes);
     bytes = dialect->put_update(out, sizeof out, id, asks, &speaker, gw_bytes_of(value, bytes));
     if (asks) {
         device->unbarred = 0;

@@ -17,7 +17,7 @@
 #include <gw/wire/frame.h>
 
 enum {
-    SWARM_WRITE_BYTES_MAX = 512,
+    SWARM_WRITE_BYTES_MAX = 4160,
     /* What the largest stock client takes; MQTT's answers are shorter. */
     SWARM_BODY_BYTES_MAX = 4096,
     SWARM_LOGIN_ID = 1,

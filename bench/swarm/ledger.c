@@ -7,16 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t swarm_value_write(char out[SWARM_VALUE_BYTES_MAX], struct swarm_stamp stamp)
+#include <gw/base/assert.h>
+
+size_t swarm_value_write(char out[SWARM_VALUE_BYTES_MAX], struct swarm_stamp stamp, size_t wanted)
 {
     /* A triangle between 18.0 and 26.0 that differs from device to device, so that a person who
        watches sees something like rooms. */
     uint32_t phase = (stamp.counter + stamp.device * 37) % 160;
     uint32_t tenths = 180 + (phase < 80 ? phase : 160 - phase);
-    int n = snprintf(out, SWARM_VALUE_BYTES_MAX, "%u.%u %08x.%u.%u", tenths / 10, tenths % 10,
-                     stamp.run, stamp.device, stamp.counter);
+    char value[SWARM_STAMPED_BYTES_MAX];
+    size_t bytes = (size_t)snprintf(value, sizeof value, "%u.%u %08x.%u.%u", tenths / 10,
+                                    tenths % 10, stamp.run, stamp.device, stamp.counter);
+    size_t padding = wanted > bytes ? wanted - bytes : 0;
 
-    return (size_t)n;
+    gw_assert(wanted <= SWARM_VALUE_BYTES_MAX);
+    if (wanted != 0 && wanted < bytes)
+        bytes = wanted;
+    memset(out, '0', padding);
+    memcpy(out + padding, value, bytes);
+    return padding + bytes;
 }
 
 /* Digits at *at, up to `stop` or the end; moves *at behind the stop. */

@@ -24,14 +24,21 @@
 #include <gw/base/bytes.h>
 #include <gw/base/defs.h>
 
-enum { SWARM_VALUE_BYTES_MAX = 48 };
+enum {
+    SWARM_VALUE_BYTES_MAX = 4000,
+    SWARM_STAMPED_BYTES_MAX = 48, /* of a value that is no longer than it needs to be */
+};
 
 struct swarm_stamp {
     uint32_t run, device, counter;
 };
 
-/* Writes an update's value, reading and stamp, without a NUL; returns its bytes. */
-size_t swarm_value_write(char out[SWARM_VALUE_BYTES_MAX], struct swarm_stamp stamp);
+/*
+ * Writes an update's value, reading and stamp, without a NUL; returns its bytes: `wanted`, or as
+ * many as it needs where that is 0. Wanted longer, the reading has zeros in front; shorter than it
+ * needs, the stamp is cut off.
+ */
+size_t swarm_value_write(char out[SWARM_VALUE_BYTES_MAX], struct swarm_stamp stamp, size_t wanted);
 /* False when the value does not end in a stamp: not an update of any swarm. */
 GW_MUST_USE bool swarm_value_read(struct gw_bytes value, struct swarm_stamp *out);
 

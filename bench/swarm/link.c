@@ -325,7 +325,8 @@ enum swarm_link_result swarm_link_read(struct swarm_links *links, struct swarm_l
 
 bool swarm_link_write(struct swarm_links *links, struct swarm_link *link, struct gw_bytes plaintext)
 {
-    gw_assert(links->out_bytes == 0 && plaintext.size > 0 && plaintext.size <= 4096); /* L2 */
+    gw_assert(links->out_bytes == 0 && plaintext.size > 0 &&
+              plaintext.size <= SWARM_LINK_WRITE_BYTES_MAX); /* L2 */
     if (link->tls != NULL) {
         struct gw_tls_io io = {.out = links->out, .out_capacity = sizeof links->out};
 

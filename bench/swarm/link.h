@@ -79,7 +79,9 @@ GW_MUST_USE enum swarm_link_result swarm_link_flush(struct swarm_links *links,
 /* May more be written? False while a slow peer leaves too much behind. */
 bool swarm_link_has_room(const struct swarm_link *link);
 
-/* At most 4096 bytes, one TLS record. False: the link has failed. */
+enum { SWARM_LINK_WRITE_BYTES_MAX = 4160 };
+
+/* At most so many bytes, one TLS record. False: the link has failed. */
 GW_MUST_USE bool swarm_link_write(struct swarm_links *links, struct swarm_link *link,
                                   struct gw_bytes plaintext);
 

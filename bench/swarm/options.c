@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, HELP_GIVEN = -1 };
+#include "ledger.h"
+
+enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, HELP_GIVEN = -1, MQTT_VALUE_BYTES_MAX = 64 };
 
 static const char usage_text[] =
     "tollgate-bench: a swarm of simulated devices against a gateway\n"
@@ -71,6 +73,9 @@ static const char usage_text[] =
     "  --resume PERCENT        login, storm, mixed: devices that come back with their TLS session\n"
     "                          ticket; default 0, for stock firmware never does\n"
     "  --pin N                 V pin to write, default 1\n"
+    "  --value-bytes N         of the value of an update, 8 to 4000; default: some 25, as short "
+    "as\n"
+    "                          what it says of itself, for `verify`\n"
     "  --seconds N             measure for so long once the ramp is over; default 0: until "
     "Ctrl-C.\n"
     "                          storm: how long the last may take, default 120\n"
@@ -131,6 +136,7 @@ enum option_code {
     OPT_RATE,
     OPT_PING_EVERY,
     OPT_PIN,
+    OPT_VALUE_BYTES,
     OPT_SECONDS,
     OPT_THREADS,
     OPT_SOURCES,
@@ -169,6 +175,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"ping-every", required_argument, NULL, OPT_PING_EVERY},
     {"pin", required_argument, NULL, OPT_PIN},
+    {"value-bytes", required_argument, NULL, OPT_VALUE_BYTES},
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"source-addresses", required_argument, NULL, OPT_SOURCES},
@@ -301,6 +308,8 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return take_count(name, 0, 60000, &out->ping_every);
     case OPT_PIN:
         return take_count(name, 0, 255, &out->pin);
+    case OPT_VALUE_BYTES:
+        return take_count(name, 8, SWARM_VALUE_BYTES_MAX, &out->value_bytes);
     case OPT_THREADS:
         return take_count(name, 1, 1024, &out->threads);
     case OPT_SOURCES:
@@ -410,6 +419,12 @@ static int check(const struct swarm_options *options)
         why = "--resume: without TLS there is no session to come back with";
     else if (options->resume > 0 && !comes_back(options))
         why = "--resume: the devices of this scenario come but once (storm: --drop or --restart)";
+    else if (options->value_bytes != 0 && options->value_bytes < SWARM_STAMPED_BYTES_MAX &&
+             options->ledger != NULL)
+        why = "--ledger needs values with stamps, of 48 bytes and more";
+    else if (options->mqtt && options->value_bytes > MQTT_VALUE_BYTES_MAX)
+        why =
+            "--protocol mqtt has values of at most 64 bytes: its packets are of the shortest kind";
     else if (options->mqtt && (options->ledger != NULL || options->product != NULL))
         why = "--ledger and --template belong to a gateway, not to --protocol mqtt";
     if (why == NULL)

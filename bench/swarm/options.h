@@ -30,7 +30,7 @@ struct swarm_options {
     uint16_t tls_version_min, tls_version_max; /* as on the wire: 0x0303, 0x0304 */
     const char *tokens, *product;
     uint32_t devices; /* 0: as many as there are tokens                                   */
-    uint32_t pin;
+    uint32_t pin, value_bytes; /* value_bytes 0: as short as a stamped value can be            */
     uint32_t threads;    /* 0: as many as descriptors require                                */
     uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
     uint32_t ping_every; /* updates of a device between two barriers; 0: heartbeats only     */

@@ -34,10 +34,26 @@ static void a_value_carries_its_stamp(void **state)
                                  .counter = i * i},
                            out;
         char value[SWARM_VALUE_BYTES_MAX];
-        size_t bytes = swarm_value_write(value, in);
+        size_t bytes = swarm_value_write(value, in, 0);
 
         assert_true(bytes < sizeof value);
         assert_true(swarm_value_read(gw_bytes_of(value, bytes), &out));
+        assert_memory_equal(&in, &out, sizeof in);
+    }
+}
+
+static void a_value_is_as_long_as_is_wanted(void **state)
+{
+    static const size_t lengths[] = {8, 24, 47, 48, 49, 1024, SWARM_VALUE_BYTES_MAX};
+    struct swarm_stamp in = {.run = 7, .device = UINT32_MAX, .counter = UINT32_MAX}, out;
+    char value[SWARM_VALUE_BYTES_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(lengths); i++) {
+        assert_int_equal(swarm_value_write(value, in, lengths[i]), lengths[i]);
+        if (lengths[i] < SWARM_STAMPED_BYTES_MAX)
+            continue;
+        assert_true(swarm_value_read(gw_bytes_of(value, lengths[i]), &out));
         assert_memory_equal(&in, &out, sizeof in);
     }
 }
@@ -213,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_carries_its_stamp),
+        cmocka_unit_test(a_value_is_as_long_as_is_wanted),
         cmocka_unit_test(what_is_no_stamp_is_not_taken_for_one),
         cmocka_unit_test(a_ledger_reads_as_it_was_written),
         cmocka_unit_test(a_broken_ledger_is_refused_at_its_line),

@@ -67,7 +67,7 @@ static void the_longest_packets_fit(void **state)
     uint8_t out[SWARM_WRITE_BYTES_MAX];
     char value[SWARM_VALUE_BYTES_MAX];
     struct swarm_stamp stamp = {.run = UINT32_MAX, .device = UINT32_MAX, .counter = UINT32_MAX};
-    size_t bytes = swarm_value_write(value, stamp);
+    size_t bytes = swarm_value_write(value, stamp, 0);
 
     (void)state;
     who.device = UINT32_MAX;
