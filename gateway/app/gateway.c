@@ -235,6 +235,7 @@ static int open_index(struct gateway *g, char *why)
     };
     const char *reason = "";
     struct gw_index_stat stat;
+    uint64_t preloaded = 0;
     int err = gw_index_open(&options, &g->index, &reason);
 
     if (err != 0) {
@@ -250,14 +251,18 @@ static int open_index(struct gateway *g, char *why)
         return forbidden ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
     }
     if ((err = gw_index_reader_open(g->index, &g->reader)) != 0 ||
-        (err = gw_index_stat(g->reader, &stat)) != 0) {
+        (err = gw_index_stat(g->reader, &stat)) != 0 ||
+        (err = gw_index_preload(
+             g->reader,
+             gw_instant_after(gw_clock_now(), g->config->index_preload_s_max * GW_NS_PER_S),
+             &preloaded)) != 0) {
         (void)snprintf(why, WHY_BYTES, "token index %s: %s", options.path, strerror(-err));
         return EXIT_UNAVAILABLE;
     }
     gw_index_reader_pause(g->reader);
     gw_log(stat.authoritative ? GW_LOG_INFO : GW_LOG_ERROR, "index", GW_U64("tokens", stat.tokens),
-           GW_U64("products", stat.products), GW_U64("generation", stat.generation),
-           GW_U64("authoritative", stat.authoritative),
+           GW_U64("preloaded", preloaded), GW_U64("products", stat.products),
+           GW_U64("generation", stat.generation), GW_U64("authoritative", stat.authoritative),
            GW_TEXT("why_not", stat.authoritative ? "" : stat.why_not));
     return EXIT_OK;
 }

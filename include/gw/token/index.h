@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include <gw/base/bytes.h>
+#include <gw/base/clock.h>
 #include <gw/base/defs.h>
 #include <gw/wire/token_text.h>
 
@@ -61,6 +62,15 @@ enum gw_login {
     GW_LOGIN_PLAIN,       /* this product's devices must use TLS                            (6)  */
     GW_LOGIN_UNAVAILABLE, /* missing, damaged, not authoritative, out of memory or readers  (19) */
 };
+
+/*
+ * Looks at the rows of every token, until `until` at the latest, so that the pages they stand in are
+ * in memory and in this process's page table: otherwise the first login of each device waits for
+ * the disk, in a shard's thread. *rows is how many were seen. 0 or -errno. Call gw_index_reader_pause
+ * afterwards.
+ */
+GW_MUST_USE int gw_index_preload(struct gw_index_reader *reader, struct gw_instant until,
+                                 uint64_t *rows);
 
 struct gw_grant {
     uint32_t device;       /* number of the device, from 1; never reused                    */

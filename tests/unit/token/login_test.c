@@ -346,6 +346,24 @@ static void a_tag_depends_on_the_token(void **state)
     reading_end(&r);
 }
 
+static void preloading_sees_every_token_unless_time_is_up(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_index_writer *writer = writer_begin(f);
+    struct reading r;
+    uint64_t rows;
+
+    for (uint32_t i = 1; i <= 5000; i++)
+        (void)add_device(writer, f->product, token_of(i));
+    writer_commit(writer);
+    r = reading_begin(f, false);
+    assert_int_equal(gw_index_preload(r.reader, (struct gw_instant){.ns = UINT64_MAX}, &rows), 0);
+    assert_true(rows >= 5000);
+    assert_int_equal(gw_index_preload(r.reader, (struct gw_instant){.ns = 0}, &rows), 0);
+    assert_int_equal(rows, 0);
+    reading_end(&r);
+}
+
 static void readers_run_out_as_an_error_and_come_back(void **state)
 {
     struct fixture *f = *state;
@@ -450,6 +468,7 @@ int main(void)
         WITH_INDEX(what_a_reader_keeps_of_a_product_ends_with_the_next_commit),
         WITH_INDEX(products_are_not_taken_for_each_other),
         WITH_INDEX(a_tag_depends_on_the_token),
+        WITH_INDEX(preloading_sees_every_token_unless_time_is_up),
         WITH_INDEX(readers_run_out_as_an_error_and_come_back),
         WITH_INDEX(a_pepper_that_is_not_right_is_named_at_open),
         WITH_INDEX(a_missing_pepper_or_index_is_named_at_open),
