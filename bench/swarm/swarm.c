@@ -31,7 +31,7 @@ enum {
     PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
     TICK_MS = 100,
     PROGRESS_EVERY_TICKS = 5,
-    SETTLE_TICKS = 10, /* between the ramp and the measured time: what came up comes to rest */
+    SETTLE_TICKS = 30, /* between the ramp and the measured time: what came up comes to rest */
     CHURN_S = 1800,    /* mixed, unless told: every device loses its connection so often     */
     INTERVAL_S = 60,   /* mixed, unless told: between two updates of a device                */
 };

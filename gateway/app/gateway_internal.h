@@ -109,7 +109,9 @@ struct gateway {
     sem_t begun, go;
     int signal_fd;
     bool draining;
-    bool index_replaced; /* and reported */
+    bool index_replaced;         /* and reported */
+    uint64_t handshakes_seen;    /* done, at the last beat                                */
+    uint64_t handshakes_trimmed; /* and when the heap was last given back                 */
     struct gw_instant started;
 };
 

@@ -13,7 +13,7 @@
 enum {
     RESERVED_DESCRIPTORS = 64, /* log, index, admin, eventfds and the like, beside listeners */
     SQ_ENTRIES = 2048,
-    CQ_ENTRIES_MAX = 65536,
+    CQ_ENTRIES_MAX = 16384, /* they are touched in turn; what does not fit is kept by the kernel */
     /* An idle connection in the kernel: socket, inode, file and an armed poll. */
     KERNEL_SESSION_BYTES = 4200,
 };
@@ -122,8 +122,7 @@ struct gw_ring_options plan_ring(const struct gw_config *config)
         .gather_us = config->ring_gather_us,
     };
 
-    /* Every session may have something to say in the same turn. */
-    ring.cq_entries = config->sessions_per_shard * 2 + 256;
+    ring.cq_entries = config->sessions_per_shard;
     if (ring.cq_entries > CQ_ENTRIES_MAX)
         ring.cq_entries = CQ_ENTRIES_MAX;
     if (ring.cq_entries < SQ_ENTRIES * 2)

@@ -91,11 +91,10 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
 {
     uint32_t slot = slot_of(sh, s);
 
-    cold->opened_tick = tick_of(sh);
     cold->buffer_bytes = 250; /* what a device takes before it says otherwise */
     sh->open_count++;
     COUNT(sh, accepted);
-    s->alive_tick = cold->opened_tick;
+    s->alive_tick = tick_of(sh);
     gw_ring_poll(sh->ring, slot, s->generation);
     s->flags |= GW_SESSION_POLL;
     s->ops_inflight++;

@@ -14,7 +14,8 @@ enum { LOOKED_AT_PER_TURN_MAX = 1024 };
 
 static bool is_late(const struct gw_shard *sh, const struct gw_session *s)
 {
-    uint64_t age_ns = (uint64_t)(tick_of(sh) - cold_of(sh, s)->opened_tick) * TICK_NS;
+    /* Nothing was read of it yet (I1): its newest sign of life is its accept. */
+    uint64_t age_ns = (uint64_t)(tick_of(sh) - s->alive_tick) * TICK_NS;
 
     return age_ns > sh->options.handshake_age_s_max * GW_NS_PER_S;
 }

@@ -102,7 +102,6 @@ struct gw_session_cold {
     uint64_t updates_at;    /* lane sequence that holds its newest record                     */
     uint64_t rate_ns;       /* when the frames taken so far are paid for, at the allowed rate */
     uint64_t group_us;      /* time of the members of the open group                          */
-    uint32_t opened_tick;   /* accept                                                         */
     uint32_t deadline_tick; /* of the handshake, the login or the held frames                 */
     uint32_t send_tick;     /* when the send in flight must have got somewhere                */
     uint32_t ping_tick;     /* when the next PING of ours is due while one of theirs waits    */
@@ -123,7 +122,7 @@ struct gw_session_cold {
     uint8_t product_flags;
     uint8_t peer[16]; /* network order; v4 in the first four bytes                            */
 };
-_Static_assert(sizeof(struct gw_session_cold) == 112, "planned bytes per session");
+_Static_assert(sizeof(struct gw_session_cold) == 104, "planned bytes per session");
 
 struct gw_session_limits {
     uint32_t frame_body_bytes_max;
