@@ -276,6 +276,18 @@ int gw_journal_writer_write(struct gw_journal_writer *writer, const struct gw_by
     return 0;
 }
 
+/*
+ * Begun when half of them are used up, then until all are there. Topping them up after every batch
+ * would double the syncs, and each would have a new file size to write.
+ */
+static bool zeros_are_wanted(struct gw_journal_writer *writer)
+{
+    uint64_t ahead = writer->filled - gw_min_u64(writer->filled, writer->end);
+
+    writer->zeroing = ahead < writer->zero_ahead_bytes / (writer->zeroing ? 1 : 2);
+    return writer->zeroing;
+}
+
 bool gw_journal_writer_prepare(struct gw_journal_writer *writer)
 {
     uint64_t filled = writer->filled;
@@ -283,7 +295,7 @@ bool gw_journal_writer_prepare(struct gw_journal_writer *writer)
 
     if (writer->mark_is_late)
         gw_writer_mark(writer, false);
-    if (writer->fd < 0 || writer->filled >= writer->end + writer->zero_ahead_bytes)
+    if (writer->fd < 0 || !zeros_are_wanted(writer))
         return false;
     write_zeros(writer, writer->end + writer->zero_ahead_bytes - writer->filled);
     if (writer->filled == filled)

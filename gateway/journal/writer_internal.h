@@ -21,6 +21,7 @@ struct gw_journal_writer {
     char path[GW_JOURNAL_PATH_BYTES];
     uint64_t segment_bytes, bytes_max, keep_us;
     uint64_t zero_ahead_bytes;
+    bool zeroing; /* between too few zeros ahead and all of them */
 
     int lock_fd, dir_fd, mark_fd;
     bool mark_is_late; /* the last one could not be written */
