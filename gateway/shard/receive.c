@@ -196,11 +196,14 @@ static void feed(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
     s->alive_tick = tick_of(sh);
     COUNT_BY(sh, bytes_in, in.size);
+    sh->fed = s;
     if (s->tls != NULL)
         feed_tls(sh, s, in);
     else
         on_plaintext(sh, s, in);
     flush_replies(sh, s);
+    sh->fed = NULL;
+    start_send(sh, s);
 }
 
 /* ---- when to read ---- */

@@ -2,6 +2,9 @@
  * Answers to records of TLS to the socket. What a session is told in one turn leaves as one record
  * and one send: stock clients read a frame with one call and give up on half a header.
  *
+ * While input of a session is worked on, what it asks for is collected: tickets, answers and alerts
+ * then leave together.
+ *
  *   I1  One send of a session is in flight; the bytes it reads stay in s->tx until it completed.
  *   I2  Bytes are protected once and queued in the order of their protection.
  */
@@ -99,7 +102,8 @@ void start_send(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (has(s, GW_SESSION_SEND | GW_SESSION_CANCELLED) || gw_chunk_queue_is_empty(&s->tx))
+    if (has(s, GW_SESSION_SEND | GW_SESSION_CANCELLED) || gw_chunk_queue_is_empty(&s->tx) ||
+        s == sh->fed)
         return;
     gw_ring_send(sh->ring, slot_of(sh, s), s->generation,
                  gw_chunk_queue_front(&sh->chunks, &s->tx));

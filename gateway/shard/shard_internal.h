@@ -148,6 +148,7 @@ struct gw_shard {
     uint8_t joined[JOINED_BYTES_MAX];
     uint8_t replies[REPLY_BYTES_MAX];
     uint32_t reply_bytes;
+    const struct gw_session *fed; /* its input is being worked on: it sends when that is done */
     bool rescan; /* take_frames put bytes into s->rx that come before what it left */
     uint8_t cipher[GW_TLS_OUT_BYTES_MAX];
 
