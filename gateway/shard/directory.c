@@ -1,5 +1,5 @@
 /*
- * Where each device that this shard owns is connected: open addressing with linear probing, 16
+ * Where each device that this shard owns is connected: open addressing with linear probing, 12
  * bytes a cell, at most 7 in 8 cells filled; deletion shifts the cluster back, so there are no
  * tombstones to clean up. The number of cells is any, not a power of two: up to twice the memory
  * would be for nothing.
@@ -20,7 +20,7 @@ static uint32_t cells_for(uint32_t entries_max)
 
 uint64_t directory_bytes(uint32_t entries_max)
 {
-    return (uint64_t)cells_for(entries_max) * sizeof(struct place);
+    return (uint64_t)cells_for(entries_max) * sizeof(struct directory_cell);
 }
 
 int directory_init(struct directory *directory, uint32_t entries_max)
@@ -68,23 +68,29 @@ static uint32_t cell_of(const struct directory *directory, uint32_t device)
 
 bool directory_claim(struct directory *directory, struct place place, struct place *before)
 {
-    struct place *cell = &directory->cells[cell_of(directory, place.device)];
+    struct directory_cell *cell = &directory->cells[cell_of(directory, place.device)];
 
-    gw_assert(place.device != 0);
-    *before = *cell;
+    gw_assert(place.device != 0 && place.generation <= GW_OP_GENERATION_MASK);
+    *before = (struct place){.device = cell->device,
+                             .shard = cell->shard,
+                             .slot = cell->slot,
+                             .generation = cell->generation};
     if (cell->device == 0) {
         if (directory->count == directory->count_max)
             return false;
         directory->count++;
     }
-    *cell = place;
+    *cell = (struct directory_cell){.device = place.device,
+                                    .slot = place.slot,
+                                    .shard = place.shard & UINT8_MAX,
+                                    .generation = place.generation & GW_OP_GENERATION_MASK};
     return true;
 }
 
 void directory_release(struct directory *directory, struct place place)
 {
     uint32_t hole = cell_of(directory, place.device);
-    struct place *cell = &directory->cells[hole];
+    const struct directory_cell *cell = &directory->cells[hole];
 
     if (cell->device == 0 || cell->shard != place.shard || cell->slot != place.slot ||
         cell->generation != place.generation)
@@ -100,5 +106,5 @@ void directory_release(struct directory *directory, struct place place)
             hole = next;
         }
     }
-    directory->cells[hole] = (struct place){0};
+    directory->cells[hole] = (struct directory_cell){0};
 }

@@ -66,7 +66,7 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
                         .place = {.device = s->device,
                                   .shard = sh->options.number,
                                   .slot = slot_of(sh, s),
-                                  .generation = s->generation}};
+                                  .generation = s->generation & GW_OP_GENERATION_MASK}};
 
     if (sh->mail_late_count >= MAIL_LATE_MAX / 2 ||
         !mail_send(sh, s->device % sh->options.count, &mail))

@@ -34,7 +34,7 @@ static void close_at(struct gw_shard *sh, const struct place *place, enum gw_clo
         return;
     struct gw_session *s = session_at(sh, place->slot);
 
-    if (s->generation != place->generation || s->state != GW_SESSION_LIVE)
+    if ((s->generation & GW_OP_GENERATION_MASK) != place->generation || s->state != GW_SESSION_LIVE)
         return;
     if (reason == GW_CLOSE_REPLACED)
         COUNT(sh, replaced);

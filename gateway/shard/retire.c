@@ -83,7 +83,7 @@ static bool pay_debts(struct gw_shard *sh, struct gw_session *s)
                             .place = {.device = s->device,
                                       .shard = sh->options.number,
                                       .slot = slot_of(sh, s),
-                                      .generation = s->generation}};
+                                      .generation = s->generation & GW_OP_GENERATION_MASK}};
 
         if (mail_send(sh, s->device % sh->options.count, &mail))
             s->flags &= ~(uint32_t)GW_SESSION_REGISTERED;

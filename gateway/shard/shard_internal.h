@@ -28,12 +28,22 @@
 /* ---- directory: where the devices that this shard owns are connected ---- */
 
 struct place {
-    uint32_t device; /* 0: an empty cell */
-    uint32_t shard, slot, generation;
+    uint32_t device; /* 0: nowhere */
+    uint32_t shard, slot;
+    uint32_t generation; /* as operations carry it: GW_OP_GENERATION_BITS of the slot's */
 };
 
+/* A place, packed: there are more of these than sessions. */
+struct directory_cell {
+    uint32_t device; /* 0: an empty cell */
+    uint32_t slot;
+    uint32_t shard : 8;
+    uint32_t generation : GW_OP_GENERATION_BITS;
+};
+_Static_assert(GW_SHARDS_MAX <= 1 << 8, "a shard's number has 8 bits");
+
 struct directory {
-    struct place *cells; /* open addressing, linear probing */
+    struct directory_cell *cells; /* open addressing, linear probing */
     uint32_t cell_count;
     uint32_t count, count_max;
 };
