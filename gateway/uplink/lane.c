@@ -34,16 +34,15 @@ int gw_lane_init(struct gw_lane *lane, struct gw_uplink *uplink, uint32_t number
     atomic_init(&lane->wake_at, GW_LANE_NO_WAKE);
     atomic_init(&lane->wake_room, 0);
     lane->buffers = aligned_alloc(4096, (size_t)buffer_count * GW_LANE_BATCH_BYTES);
-    if (lane->buffers == NULL)
+    lane->spares = calloc(buffer_count, sizeof *lane->spares);
+    if (lane->buffers == NULL || lane->spares == NULL)
         return -ENOMEM;
     if ((err = gw_spsc_init(&lane->sealed, sizeof(struct gw_sealed), buffer_count)) != 0 ||
         (err = gw_spsc_init(&lane->home, sizeof(uint32_t), buffer_count)) != 0)
         return err;
-    for (uint32_t buffer = 0; buffer < buffer_count; buffer++) {
-        bool pushed = gw_spsc_push(&lane->home, &buffer);
-
-        gw_assert(pushed);
-    }
+    for (uint32_t buffer = 0; buffer < buffer_count; buffer++)
+        lane->spares[buffer] = buffer;
+    atomic_init(&lane->spare_count, buffer_count);
     return 0;
 }
 
@@ -51,7 +50,9 @@ void gw_lane_fini(struct gw_lane *lane)
 {
     gw_spsc_fini(&lane->sealed);
     gw_spsc_fini(&lane->home);
+    free(lane->spares);
     free(lane->buffers);
+    lane->spares = NULL;
     lane->buffers = NULL;
 }
 
@@ -59,6 +60,28 @@ static_assert((int)GW_LANE_RECORD_BYTES_MAX <= (int)BODY_BYTES_MAX, "a record fi
 static_assert((int)GW_LANE_ROOM_BYTES_MAX <= 2 * (int)BODY_BYTES_MAX,
               "three buffers are room enough");
 static_assert(GW_LANE_BATCHES_MIN / 2 >= 3, "half of the buffers are room enough");
+
+/* Any thread; exact for the shard's, never too few for the uplink's while the shard is asleep. */
+static uint32_t home_count(const struct gw_lane *lane)
+{
+    return atomic_load_explicit(&lane->spare_count, memory_order_relaxed) +
+           gw_spsc_count(&lane->home);
+}
+
+static uint32_t take_spare(struct gw_lane *lane)
+{
+    uint32_t count = atomic_load_explicit(&lane->spare_count, memory_order_relaxed);
+
+    for (uint32_t came = gw_spsc_count(&lane->home); came > 0; came--) {
+        atomic_store_explicit(&lane->spare_count, count + 1, memory_order_relaxed);
+        bool popped = gw_spsc_pop(&lane->home, &lane->spares[count++]);
+
+        gw_assert(popped);
+    }
+    gw_assert(count > 0); /* gw_lane_has_room was not asked */
+    atomic_store_explicit(&lane->spare_count, count - 1, memory_order_relaxed);
+    return lane->spares[count - 1];
+}
 
 /*
  * Records that fill k new batches, one behind the other, are more than floor(k / 2) bodies long: a
@@ -70,7 +93,7 @@ bool gw_lane_has_room(const struct gw_lane *lane, size_t bytes)
     size_t bodies = (bytes + BODY_BYTES_MAX - 1) / BODY_BYTES_MAX;
 
     gw_assert(bytes <= GW_LANE_ROOM_BYTES_MAX);
-    return bytes == 0 || gw_spsc_count(&lane->home) >= 2 * bodies - 1;
+    return bytes == 0 || home_count(lane) >= 2 * bodies - 1;
 }
 
 static uint8_t *open_buffer(struct gw_lane *lane)
@@ -80,9 +103,7 @@ static uint8_t *open_buffer(struct gw_lane *lane)
 
 static void open_batch(struct gw_lane *lane, uint64_t wall_us, struct gw_instant now)
 {
-    bool popped = gw_spsc_pop(&lane->home, &lane->open);
-
-    gw_assert(popped); /* gw_lane_has_room was not asked */
+    lane->open = take_spare(lane);
     lane->sequence++;
     lane->open_bytes = GW_BATCH_HEADER_BYTES;
     lane->open_count = 0;
@@ -152,7 +173,7 @@ static bool is_due(const struct gw_lane *lane, struct gw_instant now)
  */
 static bool may_seal(const struct gw_lane *lane)
 {
-    return gw_spsc_count(&lane->home) >= lane->buffer_count / 2 || gw_uplink_is_idle(lane->uplink);
+    return home_count(lane) >= lane->buffer_count / 2 || gw_uplink_is_idle(lane->uplink);
 }
 
 void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now)
@@ -196,12 +217,12 @@ uint64_t gw_lane_open_sequence(const struct gw_lane *lane)
 /* Half of them: who waited for room then gets enough to do some work, not one batch at a time. */
 static bool enough_are_home(const struct gw_lane *lane)
 {
-    return gw_spsc_count(&lane->home) >= lane->buffer_count / 2;
+    return home_count(lane) >= lane->buffer_count / 2;
 }
 
 static bool wake_at_room(struct gw_lane *lane)
 {
-    atomic_store_explicit(&lane->wake_room, 1, memory_order_relaxed);
+    atomic_store_explicit(&lane->wake_room, 1, memory_order_release); /* after spare_count */
     atomic_thread_fence(memory_order_seq_cst);
     if (!enough_are_home(lane))
         return true;
@@ -231,7 +252,7 @@ bool gw_lane_wake_is_due(struct gw_lane *lane)
 
     if (atomic_load_explicit(&lane->wake_at, memory_order_relaxed) <= durable)
         due = atomic_exchange(&lane->wake_at, GW_LANE_NO_WAKE) != GW_LANE_NO_WAKE;
-    if (atomic_load_explicit(&lane->wake_room, memory_order_relaxed) != 0 && enough_are_home(lane))
+    if (atomic_load_explicit(&lane->wake_room, memory_order_acquire) != 0 && enough_are_home(lane))
         due = atomic_exchange(&lane->wake_room, 0) != 0 || due;
     return due;
 }
@@ -242,7 +263,7 @@ void gw_lane_stat(const struct gw_lane *lane, struct gw_lane_stat *out)
         .batches = lane->batches,
         .records = lane->records,
         .bytes = lane->bytes,
-        .buffers_free = gw_spsc_count(&lane->home),
+        .buffers_free = home_count(lane),
         .buffers = lane->buffer_count,
     };
 }

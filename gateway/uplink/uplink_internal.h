@@ -6,7 +6,9 @@
  *          ^                                                                           |
  *          +---------------- home queue <--------------- buffers ---------------------+
  *
- * Each buffer is in exactly one place: home, open, sealed, or pending.
+ * Each buffer is in exactly one place: home (the queue, or the shard's stack of spares that it is
+ * emptied onto), open, sealed, or pending. The one that came home last is the next to be used, so a
+ * lane touches as much of its memory as it has had under way at once.
  *
  * No wake-up is lost. All three sleepers use the same two-sided rule: who changes something stores
  * the change, passes a full fence, then loads the other's flag; who is about to sleep stores the
@@ -55,8 +57,10 @@ struct gw_lane {
     bool wanted; /* somebody waits for the open batch */
     uint64_t batches, records, bytes;
 
-    struct gw_spsc sealed; /* struct gw_sealed, shard to uplink     */
-    struct gw_spsc home;   /* buffer numbers, uplink back to shard  */
+    struct gw_spsc sealed;        /* struct gw_sealed, shard to uplink     */
+    struct gw_spsc home;          /* buffer numbers, uplink back to shard  */
+    uint32_t *spares;             /* the shard's                           */
+    _Atomic uint32_t spare_count; /* the shard writes it; it grows before the queue shrinks */
 
     _Alignas(GW_CACHE_LINE) _Atomic uint64_t durable; /* the uplink writes it                */
     _Alignas(GW_CACHE_LINE) _Atomic uint64_t wake_at; /* both exchange it; GW_LANE_NO_WAKE   */
