@@ -85,7 +85,10 @@ void gw_ring_accept(struct gw_ring *ring, int listener, uint32_t slot, uint32_t 
                     struct sockaddr_storage *peer, socklen_t *peer_bytes);
 /* Multishot POLLIN | POLLRDHUP: an edge, see gateway/README.md. */
 void gw_ring_poll(struct gw_ring *ring, uint32_t slot, uint32_t generation);
-/* One recv with MSG_DONTWAIT into a buffer of the ring's. -ENOBUFS: all are on loan. */
+/*
+ * One recv with MSG_DONTWAIT into a buffer of the ring's. -ENOBUFS: all are on loan, which on Linux
+ * 6.1 they also are to recvs that found nothing (-EAGAIN), until the completion is taken.
+ */
 void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation);
 void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer);
 /* `bytes` stay valid until the completion. One send per slot at a time. */
