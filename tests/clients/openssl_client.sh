@@ -4,6 +4,7 @@
 # certificate, and is turned away with TLS 1.1 and 1.0.
 set -eu
 host=$1 port=$2 ca=$3 token=$4
+slow=${TOLLGATE_TEST_SLOW:-1} # as tests/system/process.h says
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 bad=0
@@ -12,12 +13,28 @@ case $host in
 *) verify=-verify_ip ;;
 esac
 
+# pause TENTHS of a second
+pause() {
+    tenths=$(($1 * slow))
+    sleep $((tenths / 10)).$((tenths % 10))
+}
+
+# answered ID: the answer 200 to ID has come, or time is up
+answered() {
+    tries=$((100 * slow))
+    until od -An -v -tx1 "$dir/answer" | tr -d '\n' | grep -q " 00 00 0$1 00 c8"; do
+        [ $((tries -= 1)) -gt 0 ] || return 0
+        sleep 0.1
+    done
+}
+
 # login NAME OPTIONS...: a login frame must be answered by 200 to id 1.
 login() {
     name=$1
     shift
-    { printf '\035\000\001\000\040%s' "$token"; sleep 0.3; } |
-        timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -verify_return_error \
+    : >"$dir/answer"
+    { printf '\035\000\001\000\040%s' "$token"; answered 1; } |
+        timeout $((20 * slow)) openssl s_client -connect "$host:$port" -CAfile "$ca" -verify_return_error \
             "$verify" "$host" -quiet -no_ign_eof "$@" >"$dir/answer" 2>"$dir/errors" || :
     answer=$(od -An -tx1 "$dir/answer" | tr -d ' \n')
     if [ "$answer" = 00000100c8 ]; then
@@ -44,19 +61,20 @@ login "max_fragment_length 512" -maxfraglen 512
 # for its own, a new handshake. A PING (6) after each change must be answered.
 commands() {
     printf '\035\000\001\000\040%s' "$token"
-    sleep 0.3
+    answered 1
     for id in 2 3 4 5; do
         case $id in
         3) printf 'k\n' ;;
         *) printf 'K\n' ;;
         esac
-        sleep 0.2
+        pause 2 # what it reads together with a command is lost
         printf "\\006\\000\\00$id\\000\\000"
-        sleep 0.2
+        answered $id
     done
 }
 updates() {
-    commands | timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_3 \
+    : >"$dir/answer"
+    commands | timeout $((20 * slow)) openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_3 \
         -ciphersuites "$1" >"$dir/answer" 2>"$dir/errors" || :
     answer=$(od -An -v -tx1 "$dir/answer" | tr -d '\n')
     for id in 2 3 4 5; do
@@ -75,8 +93,8 @@ updates() {
 for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
     updates $suite
 done
-{ sleep 0.3; printf 'R\n'; sleep 0.5; } |
-    timeout 20 openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_2 >"$dir/answer" 2>&1 || :
+{ pause 3; printf 'R\n'; pause 5; } |
+    timeout $((20 * slow)) openssl s_client -connect "$host:$port" -CAfile "$ca" -tls1_2 >"$dir/answer" 2>&1 || :
 if grep -q 'no renegotiation' "$dir/answer"; then
     echo "ok: renegotiation refused"
 else
@@ -87,7 +105,7 @@ fi
 
 # A refusal must be ours: an alert, not a client that never asked.
 for version in -tls1 -tls1_1; do
-    timeout 20 openssl s_client -connect "$host:$port" $version -cipher 'ALL:@SECLEVEL=0' \
+    timeout $((20 * slow)) openssl s_client -connect "$host:$port" $version -cipher 'ALL:@SECLEVEL=0' \
         </dev/null >"$dir/answer" 2>&1 || :
     if grep -q 'alert protocol version' "$dir/answer"; then
         echo "ok: $version refused"

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@
 #include "client.h"
 #include "harness.h"
 #include "process.h"
+
+#define PATIENCE "patience" /* the argument that makes this program a case of its own test */
 
 enum { SOON_MS = 2000, MOMENT_MS = 60 };
 
@@ -249,9 +252,40 @@ static void a_stalled_disk_returns_no_sync(void **state)
     free(variable);
 }
 
+/* This program itself, told to say how long it would wait for 3 ms. */
+static void patience_is_stretched_by_the_environment(void **state)
+{
+    static const struct {
+        const char *variable;
+        uint32_t factor;
+    } cases[] = {{"10", 10}, {"1", 1}, {"100", 100}, {"0", 1}, {"-2", 1}, {"101", 1}, {"much", 1}};
+    const char *const argv[] = {"/proc/self/exe", PATIENCE, NULL};
+    const char *before = getenv("TOLLGATE_TEST_SLOW");
+    char *kept = before != NULL ? strdup(before) : NULL;
+    struct sys_output output;
+    uint32_t unstretched;
+
+    (void)state;
+    unsetenv("TOLLGATE_TEST_SLOW");
+    assert_true(sys_run(argv, NULL, &output));
+    unstretched = (uint32_t)strtoul(output.out, NULL, 10);
+    assert_in_range(unstretched, 3, 18); /* a sanitizer has its own factor */
+    sys_output_release(&output);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(cases); i++) {
+        setenv("TOLLGATE_TEST_SLOW", cases[i].variable, 1);
+        assert_true(sys_run(argv, NULL, &output));
+        assert_int_equal(strtoul(output.out, NULL, 10), unstretched * cases[i].factor);
+        sys_output_release(&output);
+    }
+    unsetenv("TOLLGATE_TEST_SLOW");
+    if (kept != NULL)
+        setenv("TOLLGATE_TEST_SLOW", kept, 1);
+    free(kept);
+}
+
 #define ON_A_CONNECTION(test) cmocka_unit_test_setup_teardown(test, connect_both, disconnect_both)
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         ON_A_CONNECTION(expect_takes_exactly_its_bytes),
@@ -269,7 +303,12 @@ int main(void)
         cmocka_unit_test(a_program_that_is_missing_is_no_success),
         cmocka_unit_test(a_killed_child_shows_its_signal),
         cmocka_unit_test(a_stalled_disk_returns_no_sync),
+        cmocka_unit_test(patience_is_stretched_by_the_environment),
     };
 
+    if (argc == 2 && strcmp(argv[1], PATIENCE) == 0) {
+        printf("%u\n", sys_ms(3));
+        return 0;
+    }
     return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
 }
