@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# Shell helpers of tools/demo, tools/check and bench/run. Sourced, with bash; sets $top and goes
-# there.
+# Shell helpers of tools/demo, tools/check, tools/check-kernel and bench/run. Sourced, with bash;
+# sets $top and goes there.
 
 top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd -- "$top" || exit
@@ -73,6 +73,25 @@ build_preset() {
         grep -E -A 12 'FAILED|error' -- "$log" | tail -n 80 >&2
         return 1
     fi
+}
+
+# read_junit FILE: one line for each test of a JUnit file as ctest writes it: passed, failed or skipped, and its name.
+# A test that could not be started is no skipped one.
+read_junit() {
+    awk '
+        function status(line) { sub(/.*status="/, "", line); sub(/".*/, "", line); return line }
+        /<testcase name="/ {
+            name = $0; sub(/.*<testcase name="/, "", name); sub(/".*/, "", name)
+            pending = 0
+            if (status($0) == "run") print "passed", name
+            else if (status($0) == "disabled") print "skipped", name
+            else if (status($0) == "notrun") pending = 1
+            else print "failed", name
+        }
+        /<skipped message="/ && pending {
+            print(/SKIP_RETURN_CODE/ ? "skipped" : "failed", name)
+            pending = 0
+        }' "$1"
 }
 
 # is_port_free PORT: nobody answers there. Asking by connecting, since two gateways of one user can
