@@ -327,7 +327,7 @@ static uint64_t wait_took(struct gw_ring *ring)
 
 static void *send_late(void *fd)
 {
-    struct timespec late = {.tv_nsec = 600 * 1000000};
+    struct timespec late = {.tv_nsec = 600 * 1000000L};
 
     (void)nanosleep(&late, NULL);
     return send(*(const int *)fd, "x", 1, 0) == 1 ? fd : NULL;
