@@ -66,7 +66,7 @@ size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t c
         {"direct descriptors", "5.19", "none", true, files && HAS(ACCEPT), true},
         {"provided buffer rings", "5.19", "none", true, buffers, true},
         {"multishot poll", "5.13", "none", true, HAS(POLL_ADD), true},
-        {"cancel by descriptor", "5.19", "none", true, HAS(ASYNC_CANCEL), true},
+        {"cancel", "5.5", "none", true, HAS(ASYNC_CANCEL), true},
         {"msg_ring", "5.18", "eventfd read on the ring", false, HAS(MSG_RING),
          HAS(MSG_RING) && (disabled & GW_RING_MSG_RING) == 0},
         {"min_wait", "6.12", "two waits in place of one while busy", false, min_wait,

@@ -12,12 +12,14 @@
 
 enum { LOOKED_AT_PER_TURN_MAX = 1024 };
 
+/* Who was slow to speak, on a lossy link, and then waits for nobody, is not late. */
 static bool is_late(const struct gw_shard *sh, const struct gw_session *s)
 {
     /* Nothing was read of it yet (I1): its newest sign of life is its accept. */
     uint64_t age_ns = (uint64_t)(tick_of(sh) - s->alive_tick) * TICK_NS;
 
-    return age_ns > sh->options.handshake_age_s_max * GW_NS_PER_S;
+    return age_ns > sh->options.handshake_age_s_max * GW_NS_PER_S &&
+           tick_of(sh) > cold_of(sh, s)->hello_tick + 1;
 }
 
 static void admit(struct gw_shard *sh, struct gw_session *s)
@@ -38,6 +40,12 @@ static void admit(struct gw_shard *sh, struct gw_session *s)
 bool may_admit(const struct gw_shard *sh)
 {
     return sh->hellos.count > 0 && sh->handshake_count < sh->options.handshakes_max;
+}
+
+void wait_for_handshake(struct gw_shard *sh, struct gw_session *s)
+{
+    cold_of(sh, s)->hello_tick = tick_of(sh);
+    slot_list_push(sh, &sh->hellos, slot_of(sh, s));
 }
 
 void admit_handshakes(struct gw_shard *sh)

@@ -251,7 +251,7 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
             return;
         }
         if (waits_for_handshake(s)) {
-            slot_list_push(sh, &sh->hellos, slot);
+            wait_for_handshake(sh, s);
             return;
         }
     }

@@ -223,6 +223,8 @@ void accept_stop(struct gw_shard *sh);
 void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
 
 /* admit.c */
+/* It has spoken. */
+void wait_for_handshake(struct gw_shard *sh, struct gw_session *s);
 /* Begins handshakes of those who spoke, as many as a turn and the shard allow. */
 void admit_handshakes(struct gw_shard *sh);
 /* Could one begin now? */

@@ -84,6 +84,23 @@ static void who_waited_too_long_is_closed_without_a_handshake(void **state)
     (void)close(second);
 }
 
+/* Slow to speak, but then there is nobody to wait for. */
+static void who_speaks_late_is_served_at_once(void **state)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(gateway.tls_port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    sleep_ms(AGE_S * 1000 + 300);
+    assert_int_equal(send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL), 3);
+    wait_for("tollgate_handshakes", 1);
+    (void)close(fd);
+    wait_for("tollgate_sessions", 0);
+}
+
 static void who_hung_up_while_waiting_is_gone_at_once(void **state)
 {
     double gone = closed_for("peer_closed");
@@ -173,6 +190,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_waited_too_long_is_closed_without_a_handshake),
+        cmocka_unit_test(who_speaks_late_is_served_at_once),
         cmocka_unit_test(who_hung_up_while_waiting_is_gone_at_once),
         cmocka_unit_test(who_waits_is_served_when_its_turn_comes),
         cmocka_unit_test(the_silent_take_no_turn),

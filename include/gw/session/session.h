@@ -104,9 +104,12 @@ struct gw_session_cold {
     uint64_t group_us;      /* time of the members of the open group                          */
     uint32_t deadline_tick; /* of the handshake, the login or the held frames                 */
     uint32_t send_tick;     /* when the send in flight must have got somewhere                */
-    uint32_t ping_tick;     /* when the next PING of ours is due while one of theirs waits    */
-    uint32_t slow_tick;     /* over its rate, and closed if it still is then; 0: it is not    */
-    uint32_t sequence;      /* of the last record                                             */
+    union {
+        uint32_t ping_tick;  /* LIVE: when the next PING of ours is due while one of theirs waits */
+        uint32_t hello_tick; /* HANDSHAKE: when it began to wait for its turn                     */
+    };
+    uint32_t slow_tick; /* over its rate, and closed if it still is then; 0: it is not    */
+    uint32_t sequence;  /* of the last record                                             */
     uint32_t product;
     uint32_t park_next;         /* link in a park list                                        */
     uint32_t tx_bytes;          /* in the tx queue                                            */
