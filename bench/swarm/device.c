@@ -588,6 +588,9 @@ void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device)
             rest(fleet, device);
         else if (fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING)
             swarm_device_start(fleet, device, fleet->load.start); /* it is out since then */
+        else if (swarm_fleet_is_busy(fleet))
+            gw_timer_arm(&fleet->wheel, slot_of(fleet, device),
+                         gw_instant_after(fleet->now, GW_NS_PER_S));
         else
             swarm_device_start(fleet, device, fleet->now);
         return;

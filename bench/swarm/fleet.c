@@ -74,13 +74,19 @@ static void note_lateness(struct swarm_fleet *fleet, struct gw_instant due)
         swarm_histogram_add(&fleet->late_us, gw_ns_between(due, fleet->now) / GW_NS_PER_US);
 }
 
+bool swarm_fleet_is_busy(const struct swarm_fleet *fleet)
+{
+    return fleet->seen_phase == SWARM_RAMPING &&
+           gw_counter_read(&fleet->counts.connecting) >= fleet->at_once;
+}
+
 /* All but login: the ramp. */
 static void start_devices(struct swarm_fleet *fleet)
 {
     struct gw_instant due;
 
     for (int i = 0; i < STARTS_PER_TURN && fleet->next_start < fleet->device_count &&
-                    pacer_take(&fleet->starts, fleet->now, &due);
+                    !swarm_fleet_is_busy(fleet) && pacer_take(&fleet->starts, fleet->now, &due);
          i++) {
         gw_counter_add(&fleet->counts.started, 1);
         swarm_device_start(fleet, &fleet->devices[fleet->next_start++], due);
@@ -183,7 +189,7 @@ static uint64_t pause_ns(const struct swarm_fleet *fleet)
     if (fleet->options->mode == SWARM_LOGIN) {
         if (fleet->idle_count > 0)
             pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
-    } else if (fleet->next_start < fleet->device_count) {
+    } else if (fleet->next_start < fleet->device_count && !swarm_fleet_is_busy(fleet)) {
         pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->starts, now)));
     }
     if (publishes(fleet))

@@ -77,6 +77,7 @@ struct swarm_fleet {
     FILE *ledger;         /* or NULL       */
     bool own_descriptors; /* takes a descriptor table of its own */
     double ramp, rate;    /* this fleet's share                  */
+    uint64_t at_once;     /* the same                            */
     double churn;         /* mixed: the same                     */
 
     /* The thread's own. */
@@ -103,6 +104,10 @@ struct swarm_fleet {
     atomic_bool storm_begun; /* everyone was cut off and started */
     atomic_bool ended;
 };
+
+/* In the ramp, and as many attempts are under way as may be: more would only take each other's
+ * time. */
+bool swarm_fleet_is_busy(const struct swarm_fleet *fleet);
 
 /* The thread's function; `context` is the fleet. */
 void *swarm_fleet_run(void *context);

@@ -57,6 +57,9 @@ static const char usage_text[] =
     "  --back-off S            a device comes back after this long, default 5\n"
     "Load\n"
     "  --ramp N                new connections a second, default 500\n"
+    "  --at-once N             of these, attempts under way; the ramp waits for them. Default: "
+    "one\n"
+    "                          second of it; 0: it waits for nobody, and may end in a storm\n"
     "  --rate N                updates a second in all (publish, default 100), logins a second in\n"
     "                          all (login, default 0: as fast as the devices can)\n"
     "  --ping-every K          a device asks for an acknowledgement, by a PING, with every K-th\n"
@@ -133,6 +136,7 @@ enum option_code {
     OPT_GIVE_UP,
     OPT_BACK_OFF,
     OPT_RAMP,
+    OPT_AT_ONCE,
     OPT_RATE,
     OPT_PING_EVERY,
     OPT_PIN,
@@ -172,6 +176,7 @@ static const struct option long_options[] = {
     {"give-up", required_argument, NULL, OPT_GIVE_UP},
     {"back-off", required_argument, NULL, OPT_BACK_OFF},
     {"ramp", required_argument, NULL, OPT_RAMP},
+    {"at-once", required_argument, NULL, OPT_AT_ONCE},
     {"rate", required_argument, NULL, OPT_RATE},
     {"ping-every", required_argument, NULL, OPT_PING_EVERY},
     {"pin", required_argument, NULL, OPT_PIN},
@@ -314,6 +319,8 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return take_count(name, 1, 1024, &out->threads);
     case OPT_SOURCES:
         return take_count(name, 1, 65536, &out->sources);
+    case OPT_AT_ONCE:
+        return take_number(name, 0, 1e6, &out->at_once);
     case OPT_RAMP:
         return take_number(name, 0.1, 1e6, &out->ramp);
     case OPT_RATE:
@@ -450,6 +457,7 @@ int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
         .give_up_s = 6,
         .back_off_s = 5,
         .ramp = 500,
+        .at_once = -1,
     };
     if (strcmp(argv[0], "hold") == 0) {
         out->mode = SWARM_HOLD;

@@ -31,6 +31,7 @@ enum {
     PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
     TICK_MS = 100,
     PROGRESS_EVERY_TICKS = 5,
+    AT_ONCE_MIN = 4,   /* attempts of a thread, however small its share                        */
     SETTLE_TICKS = 30, /* between the ramp and the measured time: what came up comes to rest */
     CHURN_S = 1800,    /* mixed, unless told: every device loses its connection so often     */
     INTERVAL_S = 60,   /* mixed, unless told: between two updates of a device                */
@@ -178,6 +179,14 @@ static int open_ledger(struct swarm *swarm, uint32_t run, uint32_t devices)
     return 0;
 }
 
+/* A fleet's share of the attempts that may be under way. */
+static uint64_t at_once(const struct swarm_options *options, double share)
+{
+    double all = options->at_once < 0 ? options->ramp : options->at_once;
+
+    return all == 0 ? UINT64_MAX : (uint64_t)(all * share) + AT_ONCE_MIN;
+}
+
 static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
 {
     uint32_t first = 0;
@@ -203,6 +212,7 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         fleet->ledger = swarm->ledger;
         fleet->own_descriptors = plan->threads > 1;
         fleet->ramp = swarm->options->ramp * share;
+        fleet->at_once = at_once(swarm->options, share);
         fleet->rate = swarm->options->rate * share;
         fleet->churn = plan->churn * share;
         first = end;
