@@ -201,9 +201,21 @@ static uint64_t pause_ns(const struct swarm_fleet *fleet)
     return pause == 0 ? 0 : gw_max_u64(pause, PAUSE_US_MIN * GW_NS_PER_US);
 }
 
+/* The part of the pause in which even what comes is left to wait; returns the rest. */
+static uint64_t gather(const struct swarm_fleet *fleet, uint64_t pause)
+{
+    uint64_t asleep = gw_min_u64(pause, fleet->options->gather_us * GW_NS_PER_US);
+    struct timespec wait = {.tv_sec = (time_t)(asleep / GW_NS_PER_S),
+                            .tv_nsec = (long)(asleep % GW_NS_PER_S)};
+
+    if (asleep > 0)
+        (void)nanosleep(&wait, NULL);
+    return pause - asleep;
+}
+
 static void serve(struct swarm_fleet *fleet)
 {
-    uint64_t pause = pause_ns(fleet);
+    uint64_t pause = gather(fleet, pause_ns(fleet));
     struct timespec wait = {.tv_sec = (time_t)(pause / GW_NS_PER_S),
                             .tv_nsec = (long)(pause % GW_NS_PER_S)};
     struct epoll_event events[EVENTS];

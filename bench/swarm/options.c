@@ -86,6 +86,9 @@ static const char usage_text[] =
     "  --threads N             default: 1, more when the descriptor limit of a thread requires it\n"
     "  --source-addresses N    connect from 127.0.0.1 and its followers; default: as many as "
     "needed\n"
+    "  --gather-us N           a thread wakes at most so often, to have more to do each time; "
+    "what\n"
+    "                          comes meanwhile waits, and latencies show it. Default 0: at once\n"
     "  --gateway-pid PID       read CPU time and memory of the gateway and of the processes it\n"
     "                          started from /proc\n"
     "  --empty-rss BYTES       resident memory of the same gateway made for one session a shard;\n"
@@ -137,6 +140,7 @@ enum option_code {
     OPT_BACK_OFF,
     OPT_RAMP,
     OPT_AT_ONCE,
+    OPT_GATHER_US,
     OPT_RATE,
     OPT_PING_EVERY,
     OPT_PIN,
@@ -177,6 +181,7 @@ static const struct option long_options[] = {
     {"back-off", required_argument, NULL, OPT_BACK_OFF},
     {"ramp", required_argument, NULL, OPT_RAMP},
     {"at-once", required_argument, NULL, OPT_AT_ONCE},
+    {"gather-us", required_argument, NULL, OPT_GATHER_US},
     {"rate", required_argument, NULL, OPT_RATE},
     {"ping-every", required_argument, NULL, OPT_PING_EVERY},
     {"pin", required_argument, NULL, OPT_PIN},
@@ -319,6 +324,8 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return take_count(name, 1, 1024, &out->threads);
     case OPT_SOURCES:
         return take_count(name, 1, 65536, &out->sources);
+    case OPT_GATHER_US:
+        return take_count(name, 0, 1000000, &out->gather_us);
     case OPT_AT_ONCE:
         return take_number(name, 0, 1e6, &out->at_once);
     case OPT_RAMP:

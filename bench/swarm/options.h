@@ -35,12 +35,13 @@ struct swarm_options {
     uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
     uint32_t ping_every; /* updates of a device between two barriers; 0: heartbeats only     */
     uint32_t heartbeat_s, give_up_s, back_off_s;
-    double rate;       /* updates or logins a second, all devices together; 0 unlimited    */
-    double ramp;       /* new connections a second                                         */
-    double at_once;    /* ramp: attempts under way at most; 0: any number. < 0: one second of it */
-    double interval_s; /* mixed: between two updates of a device                           */
-    double churn;      /* mixed: connections lost and made again a second                  */
-    bool drop;         /* storm: of a fleet that was up and is cut off                      */
+    double rate;        /* updates or logins a second, all devices together; 0 unlimited    */
+    double ramp;        /* new connections a second                                         */
+    uint32_t gather_us; /* a thread that has nothing due sleeps so long before it looks again */
+    double at_once;     /* ramp: attempts under way at most; 0: any number. < 0: one second of it */
+    double interval_s;  /* mixed: between two updates of a device                           */
+    double churn;       /* mixed: connections lost and made again a second                  */
+    bool drop;          /* storm: of a fleet that was up and is cut off                      */
     const char *restart; /* storm: a folder in which to agree on a restart of the gateway   */
     uint32_t resume;     /* percent of the devices that come back with their session ticket */
     double seconds;      /* measured, after the ramp; 0: until a signal. storm: its patience */
