@@ -31,10 +31,11 @@ enum {
     PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
     TICK_MS = 100,
     PROGRESS_EVERY_TICKS = 5,
-    AT_ONCE_MIN = 4,   /* attempts of a thread, however small its share                        */
-    SETTLE_TICKS = 30, /* between the ramp and the measured time: what came up comes to rest */
-    CHURN_S = 1800,    /* mixed, unless told: every device loses its connection so often     */
-    INTERVAL_S = 60,   /* mixed, unless told: between two updates of a device                */
+    AT_ONCE_MIN = 4,    /* attempts of a thread, however small its share                        */
+    SETTLE_TICKS = 10,  /* between the ramp and the measured time: what came up comes to rest */
+    WEIGHED_TICKS = 30, /* the same before a gateway is weighed: it gives back what logins took */
+    CHURN_S = 1800,     /* mixed, unless told: every device loses its connection so often     */
+    INTERVAL_S = 60,    /* mixed, unless told: between two updates of a device                */
 };
 
 struct swarm {
@@ -363,9 +364,10 @@ static bool is_over(const struct swarm *swarm, uint32_t devices)
 
 static bool settle(struct swarm *swarm)
 {
+    uint64_t ticks = swarm->options->gateway_pid != 0 ? WEIGHED_TICKS : SETTLE_TICKS;
     bool stopped = false;
 
-    for (uint64_t i = 0; !stopped && i < SETTLE_TICKS; i++)
+    for (uint64_t i = 0; !stopped && i < ticks; i++)
         stopped = tick(swarm, i, "settle  ");
     return stopped;
 }

@@ -14,8 +14,8 @@
 
 /*
  * A time allowance in milliseconds, stretched where a sanitizer slows every program down and by the
- * factor in the environment variable TOLLGATE_TEST_SLOW (1 to 100), for a machine that is slow. Only
- * for what must happen "soon"; times that a test claims something about are never stretched.
+ * factor in the environment variable TOLLGATE_TEST_SLOW (1 to 100), for a machine that is slow.
+ * Only for what must happen "soon"; times that a test claims something about are never stretched.
  */
 uint32_t sys_ms(uint32_t ms);
 

@@ -31,8 +31,8 @@ enum gw_op_kind {
     GW_OP_RECV,   /* res = bytes, 0 at end of stream, -errno; `buffer` holds the bytes      */
     GW_OP_SEND,   /* res = bytes; the kernel sends all of it unless the connection fails    */
     GW_OP_SHUTDOWN,
-    GW_OP_CLOSE,  /* the file is closed                                                     */
-    GW_OP_WAKE,   /* another thread woke this ring; no slot                                 */
+    GW_OP_CLOSE, /* the file is closed                                                     */
+    GW_OP_WAKE,  /* another thread woke this ring; no slot                                 */
 };
 
 struct gw_completion {

@@ -64,10 +64,10 @@ enum gw_login {
 };
 
 /*
- * Looks at the rows of every token, until `until` at the latest, so that the pages they stand in are
- * in memory and in this process's page table: otherwise the first login of each device waits for
- * the disk, in a shard's thread. *rows is how many were seen. 0 or -errno. Call gw_index_reader_pause
- * afterwards.
+ * Looks at the rows of every token, until `until` at the latest, so that the pages they stand in
+ * are in memory and in this process's page table: otherwise the first login of each device waits
+ * for the disk, in a shard's thread. *rows is how many were seen. 0 or -errno. Call
+ * gw_index_reader_pause afterwards.
  */
 GW_MUST_USE int gw_index_preload(struct gw_index_reader *reader, struct gw_instant until,
                                  uint64_t *rows);
