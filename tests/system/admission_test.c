@@ -73,7 +73,7 @@ static void who_waited_too_long_is_closed_without_a_handshake(void **state)
 
     (void)state;
     wait_for("tollgate_handshakes", 1);
-    sleep_ms(AGE_S * 1000); /* its own time for a handshake must not be up first */
+    sleep_ms(AGE_S * 1000L); /* its own time for a handshake must not be up first */
     second = speak();
     wait_for("tollgate_handshakes_waiting", 1);
     wait_for("tollgate_closed_total{reason=\"handshake_late\"}", late + 1);
@@ -94,7 +94,7 @@ static void who_speaks_late_is_served_at_once(void **state)
 
     (void)state;
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    sleep_ms(AGE_S * 1000 + 300);
+    sleep_ms(AGE_S * 1000L + 300);
     assert_int_equal(send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL), 3);
     wait_for("tollgate_handshakes", 1);
     (void)close(fd);
@@ -120,7 +120,7 @@ static void who_hung_up_while_waiting_is_gone_at_once(void **state)
 
 static void *leave_soon(void *fd)
 {
-    sleep_ms(AGE_S * 1000 / 3);
+    sleep_ms(AGE_S * 1000L / 3);
     (void)close(*(int *)fd);
     return NULL;
 }
