@@ -317,8 +317,10 @@ static int gather(struct gw_ring *ring, uint64_t timeout_ns)
     uint64_t gather_ns = ring->gather_us * GW_NS_PER_US;
     int err;
 
-    if (ring->gather <= 1 || timeout_ns <= gather_ns)
+    if (ring->gather <= 1)
         return wait_for(ring, 1, timeout_ns);
+    if (timeout_ns <= gather_ns) /* a timer is due sooner: it ends the gathering */
+        return wait_for(ring, ring->gather, timeout_ns);
     if (ring->min_wait_used)
         return wait_min(ring, timeout_ns);
     if (!ring->worked)

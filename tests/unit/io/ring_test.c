@@ -317,11 +317,11 @@ static void a_wait_ends_in_time(void **state)
     close_fixture(&f);
 }
 
-static uint64_t wait_took(struct gw_ring *ring)
+static uint64_t wait_took(struct gw_ring *ring, uint64_t timeout_ms)
 {
     struct gw_instant before = gw_ring_now(ring);
 
-    assert_int_equal(gw_ring_wait(ring, 5 * GW_NS_PER_S), 0);
+    assert_int_equal(gw_ring_wait(ring, timeout_ms * GW_NS_PER_MS), 0);
     return gw_ns_between(before, gw_ring_now(ring)) / GW_NS_PER_MS;
 }
 
@@ -336,7 +336,7 @@ static void *send_late(void *fd)
 /* Busy, it takes what comes within gather_us, or `gather` events at once; idle, the first. */
 static void a_busy_ring_gathers_and_an_idle_one_does_not(void **state)
 {
-    enum { GATHER = 2, GATHER_MS = 300 };
+    enum { GATHER = 2, GATHER_MS = 300, TIMER_MS = 150, LONG_MS = 5000 };
 
     (void)state;
     for (uint32_t disabled = 0; disabled <= GW_RING_MIN_WAIT; disabled += GW_RING_MIN_WAIT) {
@@ -352,19 +352,26 @@ static void a_busy_ring_gathers_and_an_idle_one_does_not(void **state)
         /* As many as are worth it: at once. What the last turn saw makes the ring busy. */
         for (int i = 0; i < GATHER; i++)
             assert_int_equal(send(fds[i], "x", 1, 0), 1);
-        assert_true(wait_took(f.ring) < GATHER_MS / 2);
+        assert_true(wait_took(f.ring, LONG_MS) < GATHER_MS / 2);
         for (int i = 0; i < GATHER; i++)
             assert_int_equal(next(f.ring).kind, GW_OP_POLL);
 
         /* Fewer: when their time is up. */
         assert_int_equal(send(fds[0], "x", 1, 0), 1);
-        assert_true(wait_took(f.ring) >= GATHER_MS - 50);
+        assert_true(wait_took(f.ring, LONG_MS) >= GATHER_MS - 50);
+        assert_int_equal(next(f.ring).kind, GW_OP_POLL);
+
+        /* A timer that is due sooner ends that, and nothing else does. */
+        assert_int_equal(send(fds[0], "x", 1, 0), 1);
+        uint64_t took = wait_took(f.ring, TIMER_MS);
+
+        assert_true(took >= TIMER_MS && took < GATHER_MS - 50);
         assert_int_equal(next(f.ring).kind, GW_OP_POLL);
 
         /* Idle for longer than that: the first one. */
         assert_int_equal(gw_ring_wait(f.ring, 0), 0);
         assert_int_equal(pthread_create(&late, NULL, send_late, &fds[1]), 0);
-        assert_true(wait_took(f.ring) < 600 + GATHER_MS / 2);
+        assert_true(wait_took(f.ring, LONG_MS) < 600 + GATHER_MS / 2);
         assert_int_equal(next(f.ring).kind, GW_OP_POLL);
         assert_int_equal(pthread_join(late, &sent), 0);
         assert_ptr_equal(sent, &fds[1]);
