@@ -100,7 +100,11 @@ static int open_socket(const struct swarm_options *options, uint32_t source, int
     if (fd < 0)
         return -errno;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (source != 0)
+    if (options->congestion != NULL &&
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, options->congestion,
+                   (socklen_t)strlen(options->congestion)) != 0)
+        err = -errno;
+    if (err == 0 && source != 0)
         err = bind_source(fd, source);
     if (err == 0 &&
         connect(fd, (const struct sockaddr *)&options->address, options->address_bytes) != 0 &&

@@ -86,6 +86,7 @@ static const char usage_text[] =
     "  --threads N             default: 1, more when the descriptor limit of a thread requires it\n"
     "  --source-addresses N    connect from 127.0.0.1 and its followers; default: as many as "
     "needed\n"
+    "  --congestion NAME       TCP congestion control of the devices; default: the system's\n"
     "  --gather-us N           a thread wakes at most so often, to have more to do each time; "
     "what\n"
     "                          comes meanwhile waits, and latencies show it. Default 0: at once\n"
@@ -135,6 +136,7 @@ enum option_code {
     OPT_TOKENS,
     OPT_DEVICES,
     OPT_TEMPLATE,
+    OPT_CONGESTION,
     OPT_HEARTBEAT,
     OPT_GIVE_UP,
     OPT_BACK_OFF,
@@ -181,6 +183,7 @@ static const struct option long_options[] = {
     {"back-off", required_argument, NULL, OPT_BACK_OFF},
     {"ramp", required_argument, NULL, OPT_RAMP},
     {"at-once", required_argument, NULL, OPT_AT_ONCE},
+    {"congestion", required_argument, NULL, OPT_CONGESTION},
     {"gather-us", required_argument, NULL, OPT_GATHER_US},
     {"rate", required_argument, NULL, OPT_RATE},
     {"ping-every", required_argument, NULL, OPT_PING_EVERY},
@@ -293,6 +296,9 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return 0;
     case OPT_TOKENS:
         out->tokens = optarg;
+        return 0;
+    case OPT_CONGESTION:
+        out->congestion = optarg;
         return 0;
     case OPT_TEMPLATE:
         out->product = optarg;

@@ -42,9 +42,10 @@ struct swarm_options {
     double interval_s;  /* mixed: between two updates of a device                           */
     double churn;       /* mixed: connections lost and made again a second                  */
     bool drop;          /* storm: of a fleet that was up and is cut off                      */
-    const char *restart; /* storm: a folder in which to agree on a restart of the gateway   */
-    uint32_t resume;     /* percent of the devices that come back with their session ticket */
-    double seconds;      /* measured, after the ramp; 0: until a signal. storm: its patience */
+    const char *congestion; /* control of TCP; NULL: the system's                            */
+    const char *restart;    /* storm: a folder in which to agree on a restart of the gateway   */
+    uint32_t resume;        /* percent of the devices that come back with their session ticket */
+    double seconds;         /* measured, after the ramp; 0: until a signal. storm: its patience */
     const char *json, *ledger;
     pid_t gateway_pid;        /* 0: not watched                                                   */
     uint64_t empty_rss_bytes; /* of the gateway made for no sessions; 0: not known          */

@@ -27,8 +27,10 @@ enum {
     EXIT_NO_INPUT = 66,
     EXIT_OS = 71,
     EXIT_CANT_CREATE = 73,
-    DESCRIPTORS_ASIDE = 64,   /* of a thread, for what is not a device                       */
-    PORTS_PER_SOURCE = 20000, /* the usual range holds 28,000; some linger after their close */
+    DESCRIPTORS_ASIDE = 64, /* of a thread, for what is not a device                       */
+    /* The usual range holds 28,000, of which connect tries one half first, one after the other from
+       where it last was: when most are taken, a search costs a millisecond and more. */
+    PORTS_PER_SOURCE = 4000,
     TICK_MS = 100,
     PROGRESS_EVERY_TICKS = 5,
     AT_ONCE_MIN = 4,    /* attempts of a thread, however small its share                        */
