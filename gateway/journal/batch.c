@@ -140,6 +140,16 @@ struct gw_batch_walk gw_batch_records(const struct gw_batch *batch)
     };
 }
 
+struct gw_batch_walk gw_batch_records_sealed(struct gw_bytes sealed)
+{
+    gw_assert(sealed.size >= GW_BATCH_HEADER_BYTES);
+    gw_assert(gw_load_le32(sealed.data + AT_MAGIC) == GW_BATCH_MAGIC);
+    return (struct gw_batch_walk){
+        .rest = gw_bytes_after(sealed, GW_BATCH_HEADER_BYTES),
+        .left = sealed.data[AT_KIND] == GW_BATCH_RECORDS ? gw_load_le32(sealed.data + AT_COUNT) : 0,
+    };
+}
+
 enum gw_status gw_batch_next(struct gw_batch_walk *walk, struct gw_record *out)
 {
     size_t used;

@@ -7,6 +7,7 @@
  * I1  A lane's durable sequence is stored only from what gw_journal_writer_write called durable.
  * I2  Batches of a lane are written in the order of their sequence: `pending` keeps the order of
  * the sealed queues, and what failed stays at its front.
+ * I3  Whoever sees a sequence durable sees what the observer made of it: it was told before.
  *
  * When the journal cannot be written the batches stay where they are and the writer is asked again
  * every RETRY_MS. Nothing grows: the lanes run out of buffers, and the shards stop reading.
@@ -132,6 +133,17 @@ static void note_result(struct gw_uplink *uplink, int err)
     atomic_store_explicit(&uplink->stalled, err != 0, memory_order_relaxed);
 }
 
+/* The first `count` of the batches just became durable. */
+static void tell_observer(struct gw_uplink *uplink, const struct gw_bytes *batches, uint32_t count)
+{
+    struct gw_journal_writer_stat stat;
+
+    if (uplink->options.observe == NULL)
+        return;
+    gw_journal_writer_stat(uplink->options.writer, &stat);
+    uplink->options.observe(uplink->options.observe_context, batches, count, stat.durable);
+}
+
 /* Writes the front of what is pending. Returns how many batches became durable. */
 static uint32_t write_group(struct gw_uplink *uplink, int *err)
 {
@@ -151,6 +163,7 @@ static uint32_t write_group(struct gw_uplink *uplink, int *err)
     note_time(uplink, began);
     note_counts(uplink);
     note_result(uplink, *err);
+    tell_observer(uplink, batches, durable); /* I3 */
     publish(uplink, durable);
     return durable;
 }
@@ -199,6 +212,7 @@ static void idle(struct gw_uplink *uplink, struct gw_instant *retained)
     if (gw_ns_between(*retained, now) >= SLEEP_MS_MAX * GW_NS_PER_MS) {
         gw_journal_writer_retain(uplink->options.writer);
         note_counts(uplink);
+        tell_observer(uplink, NULL, 0);
         *retained = now;
     }
     /* A piece of zeros at a time: what arrives meanwhile waits for one piece at most. */

@@ -106,6 +106,8 @@ struct gw_batch_walk {
 };
 
 struct gw_batch_walk gw_batch_records(const struct gw_batch *batch);
+/* The same of sealed bytes, taken on trust: for who sealed them, or wrote them just now. */
+struct gw_batch_walk gw_batch_records_sealed(struct gw_bytes sealed);
 GW_MUST_USE enum gw_status gw_batch_next(struct gw_batch_walk *walk, struct gw_record *out);
 
 #endif

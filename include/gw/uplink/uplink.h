@@ -25,6 +25,15 @@ struct gw_uplink_options {
     uint32_t gather_us; /* a batch that nobody waits for is sealed at the latest after this */
     void (*wake)(void *context, uint32_t lane); /* from the uplink thread; must not block      */
     void *wake_context;
+    /*
+     * NULL, or told of batches that are on disk, before their lanes are: in the order of the log,
+     * from the uplink thread. `position` is behind the last of them. It may wait, and then the
+     * lanes do. `count` is 0 in idle moments, about once a second, and while nothing can be
+     * written: that may be because of what the observer has yet to do with the log.
+     */
+    void (*observe)(void *context, const struct gw_bytes *batches, uint32_t count,
+                    struct gw_journal_position position);
+    void *observe_context;
 };
 
 /* 0 or -errno; after 0 the writer is the uplink's. The thread is not started. */

@@ -34,6 +34,11 @@ struct bench {
     _Atomic uint64_t durable_at_sync; /* what lane 0 said when a sync began */
     _Atomic uint32_t wakes[LANES];
     int events[LANES];
+    struct observed {
+        uint32_t calls, batches, records;
+        uint64_t durable; /* what lane 0 said at the last call */
+        struct gw_journal_position position;
+    } observed; /* the uplink thread's */
 };
 
 static int bench_fdatasync(void *context, int fd)
@@ -55,6 +60,24 @@ static void bench_wake(void *context, uint32_t lane)
     assert_int_equal(write(b->events[lane], &one, sizeof(one)), sizeof(one));
 }
 
+static void bench_observe(void *context, const struct gw_bytes *batches, uint32_t count,
+                          struct gw_journal_position position)
+{
+    struct bench *b = context;
+
+    b->observed.calls++;
+    b->observed.batches += count;
+    b->observed.durable = gw_lane_durable(gw_uplink_lane(b->uplink, 0));
+    b->observed.position = position;
+    for (uint32_t i = 0; i < count; i++) {
+        struct gw_batch_walk walk = gw_batch_records_sealed(batches[i]);
+        struct gw_record record;
+
+        while (gw_batch_next(&walk, &record) == GW_OK)
+            b->observed.records++;
+    }
+}
+
 static void bench_init(struct bench *b)
 {
     struct gw_journal_options journal = {.segment_bytes = 1 << 20, .zero_ahead_bytes = 1 << 18};
@@ -62,7 +85,9 @@ static void bench_init(struct bench *b)
                                         .batches_per_lane = BUFFERS,
                                         .gather_us = GATHER_US,
                                         .wake = bench_wake,
-                                        .wake_context = b};
+                                        .wake_context = b,
+                                        .observe = bench_observe,
+                                        .observe_context = b};
     struct gw_journal_recovery recovery;
     char why[256];
 
@@ -153,6 +178,40 @@ static void durable_is_published_only_after_the_sync(void **state)
     assert_int_equal(gw_uplink_step(b.uplink), 1);
     assert_int_equal(b.durable_at_sync, 0);
     assert_int_equal(gw_lane_durable(lane), 1);
+    gw_uplink_stop(b.uplink);
+    bench_fini(&b);
+}
+
+static void the_observer_is_told_after_the_disk_and_before_the_lane(void **state)
+{
+    struct gw_journal_position first;
+    struct gw_lane *lane;
+    struct bench b;
+
+    (void)state;
+    bench_init(&b);
+    lane = gw_uplink_lane(b.uplink, 0);
+    (void)append(lane, 1, 10);
+    (void)append(lane, 2, 10);
+    seal(lane);
+    assert_int_equal(gw_uplink_step(b.uplink), 1);
+    assert_int_equal(b.observed.calls, 1);
+    assert_int_equal(b.observed.durable, 0);
+    assert_int_equal(b.observed.records, 2);
+    first = b.observed.position;
+    /* What could not be written is no news, but the observer may be what is in the way. */
+    b.sync_error = -EIO;
+    (void)append(lane, 3, 10);
+    seal(lane);
+    assert_int_equal(gw_uplink_step(b.uplink), 0);
+    assert_int_equal(b.observed.calls, 2);
+    assert_int_equal(b.observed.records, 2);
+    b.sync_error = 0;
+    assert_int_equal(gw_uplink_step(b.uplink), 1);
+    assert_int_equal(b.observed.durable, 1);
+    assert_int_equal(b.observed.batches, 2);
+    assert_int_equal(b.observed.records, 3);
+    assert_true(gw_journal_position_is_before(first, b.observed.position));
     gw_uplink_stop(b.uplink);
     bench_fini(&b);
 }
@@ -478,6 +537,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durable_is_published_only_after_the_sync),
+        cmocka_unit_test(the_observer_is_told_after_the_disk_and_before_the_lane),
         cmocka_unit_test(failed_syncs_publish_nothing_and_keep_the_order),
         cmocka_unit_test(lane_without_buffers_has_no_room_and_gets_it_back),
         cmocka_unit_test(stalled_disk_is_met_with_full_batches),
