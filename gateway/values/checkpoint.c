@@ -1,0 +1,131 @@
+/*
+ * A frozen table into the store, and its memory back: the values thread.
+ *
+ * Readers hold pointers into a table until their turn ends, and look for the tables at its
+ * beginning. So a table is taken out of the view, and emptied once every reader that was inside a
+ * turn then has left it. Who comes later looks into the store, which has all of it:
+ *
+ *     checkpoint                            reader
+ *     commit                                turn becomes odd
+ *     view without the table                full fence
+ *     full fence                            look at the view
+ *     look at turn                          begin a read transaction
+ *
+ * Either the checkpoint sees the turn and waits for its end, or the reader sees the new view, and
+ * its transaction began after the commit.
+ *
+ *   I1  A table is emptied when it is in the store, out of the view, and nobody looks at it.
+ *   I2  The log's cursor never passes the store's head.
+ */
+#include "values_internal.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <gw/base/log.h>
+#include <gw/journal/cursor.h>
+
+enum {
+    LOOK_EVERY_MS = 1, /* for readers that have yet to end their turn */
+    RETRY_MS = 500,
+};
+
+static void sleep_ms(uint32_t ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    (void)nanosleep(&left, NULL);
+}
+
+static void meet_readers(struct gw_values *values)
+{
+    (void)pthread_mutex_lock(&values->lock);
+    for (struct gw_values_reader *r = values->readers; r != NULL; r = r->next)
+        r->turn_met = atomic_load_explicit(&r->turn, memory_order_acquire);
+    (void)pthread_mutex_unlock(&values->lock);
+}
+
+static bool readers_have_left(struct gw_values *values)
+{
+    bool all = true;
+
+    (void)pthread_mutex_lock(&values->lock);
+    for (const struct gw_values_reader *r = values->readers; r != NULL && all; r = r->next)
+        all = r->turn_met % 2 == 0 ||
+              atomic_load_explicit(&r->turn, memory_order_acquire) != r->turn_met;
+    (void)pthread_mutex_unlock(&values->lock);
+    return all;
+}
+
+static void note_result(struct gw_values *values, int err)
+{
+    bool before = atomic_load(&values->stalled);
+
+    if (err != 0 && !before)
+        gw_log(GW_LOG_ERROR, "values_stalled", GW_TEXT("path", values->store.path),
+               GW_TEXT("error", strerror(-err)),
+               GW_TEXT("hint", "when no memory is left for newer values, updates wait"));
+    if (err == 0 && before)
+        gw_log(GW_LOG_INFO, "values_go_on");
+    (void)pthread_mutex_lock(&values->lock);
+    atomic_store(&values->stalled, err != 0);
+    (void)pthread_cond_broadcast(&values->changed); /* who is in a hurry waits no longer */
+    (void)pthread_mutex_unlock(&values->lock);
+}
+
+/* I2. The log keeps more than it must when this fails. */
+static void move_cursor(struct gw_values *values)
+{
+    int err =
+        gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR, values->checkpoint.position);
+
+    if (err != 0)
+        gw_log(GW_LOG_WARN, "values_cursor", GW_TEXT("error", strerror(-err)));
+}
+
+int values_checkpoint(struct gw_values *values)
+{
+    uint32_t in_use = VIEW_IN_USE(atomic_load_explicit(&values->view, memory_order_acquire));
+    struct values_table *table = &values->tables[in_use ^ 1];
+    uint32_t count = values_table_sorted(table, values->items);
+    int err = values_store_write(&values->store, values->items, count, &values->checkpoint);
+
+    note_result(values, err);
+    if (err != 0)
+        return err;
+    gw_counter_set(&values->stored_records, values->checkpoint_records);
+    gw_counter_add(&values->rows_written, count);
+    gw_counter_add(&values->checkpoints, 1);
+    atomic_store_explicit(&values->view, in_use, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    move_cursor(values);
+    meet_readers(values);
+    while (!readers_have_left(values))
+        sleep_ms(LOOK_EVERY_MS);
+    values_table_clear(table); /* I1 */
+    (void)pthread_mutex_lock(&values->lock);
+    atomic_store_explicit(&values->frozen_since_ns, 0, memory_order_relaxed);
+    values->other_is_frozen = false;
+    (void)pthread_cond_broadcast(&values->changed);
+    (void)pthread_mutex_unlock(&values->lock);
+    return 0;
+}
+
+void *values_thread(void *context)
+{
+    struct gw_values *values = context;
+    bool stopping;
+
+    do {
+        (void)pthread_mutex_lock(&values->lock);
+        while (!values->other_is_frozen && !values->stopping)
+            (void)pthread_cond_wait(&values->changed, &values->lock);
+        bool frozen = values->other_is_frozen;
+
+        stopping = values->stopping;
+        (void)pthread_mutex_unlock(&values->lock);
+        if (frozen && values_checkpoint(values) != 0 && !stopping)
+            sleep_ms(RETRY_MS);
+    } while (!stopping);
+    return NULL;
+}
