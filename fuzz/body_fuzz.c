@@ -1,6 +1,6 @@
 /*
- * Target  gw_body_next, gw_pin_parse, gw_hardware_parse, gw_property_parse, gw_event_parse,
- *         gw_group_parse
+ * Target  gw_body_next, gw_pin_parse, gw_hardware_parse, gw_sync_parse, gw_property_parse,
+ *         gw_event_parse, gw_group_parse
  * Input   a body, given to all of them
  * Oracle  a naive model of each, made of C strings; a pin write put together again from what was
  *         parsed is parsed the same
@@ -69,6 +69,31 @@ static void check_hardware(struct gw_bytes body, const struct parts *parts)
     }
 }
 
+static void check_sync(struct gw_bytes body, const struct parts *parts)
+{
+    const char *operation = parts_text(parts, 0);
+    bool known = strcmp(operation, "vr") == 0 || strcmp(operation, "dr") == 0 ||
+                 strcmp(operation, "ar") == 0;
+    bool named = parts->size > 0 && parts_left_after(parts, 0) > 0;
+    struct gw_sync_pins out = {0};
+
+    switch (gw_sync_parse(body, &out)) {
+    case GW_SYNC_ALL:
+        gw_assert(parts->size == 0);
+        break;
+    case GW_SYNC_PINS:
+        gw_assert(named && known && out.bank == operation[0]);
+        gw_assert(parts_view_is_rest(parts, out.pins, parts_left_after(parts, 0)));
+        break;
+    case GW_SYNC_IGNORED:
+        gw_assert(named && !known);
+        break;
+    case GW_SYNC_ILLEGAL:
+        gw_assert(parts->size > 0 && !named);
+        break;
+    }
+}
+
 static void check_property(struct gw_bytes body, const struct parts *parts)
 {
     struct gw_property out = {0};
@@ -126,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_parts(body, &parts);
     check_hardware(body, &parts);
+    check_sync(body, &parts);
     check_property(body, &parts);
     check_event(body, &parts);
     check_group(body, &parts);

@@ -34,20 +34,39 @@ bool gw_pin_parse(struct gw_bytes text, uint8_t *pin)
     return true;
 }
 
+static bool is_bank(uint8_t letter)
+{
+    return letter == 'v' || letter == 'd' || letter == 'a';
+}
+
 enum gw_hardware gw_hardware_parse(struct gw_bytes body, struct gw_pin_write *out)
 {
     struct gw_bytes rest = body, operation, pin;
 
     if (body.size < HARDWARE_BODY_BYTES_MIN || !gw_body_next(&rest, &operation))
         return GW_HARDWARE_ILLEGAL;
-    if (operation.size != 2 || operation.data[1] != 'w' ||
-        (operation.data[0] != 'v' && operation.data[0] != 'd' && operation.data[0] != 'a'))
+    if (operation.size != 2 || operation.data[1] != 'w' || !is_bank(operation.data[0]))
         return GW_HARDWARE_IGNORED;
     if (!gw_body_next(&rest, &pin) || rest.size == 0 || !gw_pin_parse(pin, &out->pin))
         return GW_HARDWARE_ILLEGAL;
     out->bank = (char)operation.data[0];
     out->value = rest;
     return GW_HARDWARE_WRITE;
+}
+
+enum gw_sync gw_sync_parse(struct gw_bytes body, struct gw_sync_pins *out)
+{
+    struct gw_bytes rest = body, operation;
+
+    if (!gw_body_next(&rest, &operation))
+        return GW_SYNC_ALL;
+    if (rest.size == 0)
+        return GW_SYNC_ILLEGAL;
+    if (operation.size != 2 || operation.data[1] != 'r' || !is_bank(operation.data[0]))
+        return GW_SYNC_IGNORED;
+    out->bank = (char)operation.data[0];
+    out->pins = rest;
+    return GW_SYNC_PINS;
 }
 
 static bool is_number(struct gw_bytes text)

@@ -34,6 +34,24 @@ struct gw_pin_write {
 GW_MUST_USE enum gw_hardware gw_hardware_parse(struct gw_bytes body, struct gw_pin_write *out);
 
 /*
+ * HARDWARE_SYNC (16): nothing, or an operation ("vr", "dr", "ar") NUL pin [NUL pin ...]. The pins
+ * are left to gw_body_next and gw_pin_parse: one that is no pin has no value.
+ */
+enum gw_sync {
+    GW_SYNC_ALL,
+    GW_SYNC_PINS,    /* *out is filled                  */
+    GW_SYNC_IGNORED, /* an operation that we do not know */
+    GW_SYNC_ILLEGAL, /* no pin                          */
+};
+
+struct gw_sync_pins {
+    char bank; /* as in a pin write */
+    struct gw_bytes pins;
+};
+
+GW_MUST_USE enum gw_sync gw_sync_parse(struct gw_bytes body, struct gw_sync_pins *out);
+
+/*
  * PROPERTY (19): pin NUL [pin NUL ...] property NUL value. Leading numeric parts are pins (library
  * 1.2 and later names several). False for a missing part or a bad pin.
  */

@@ -284,6 +284,35 @@ static void groups_begin_and_end(void **state)
     }
 }
 
+static void a_sync_names_a_bank_and_pins_or_nothing(void **state)
+{
+    static const struct {
+        const char *body;
+        enum gw_sync what;
+        char bank;
+        const char *pins;
+    } rows[] = {
+        {"", GW_SYNC_ALL, 0, NULL},           {"vr", GW_SYNC_ILLEGAL, 0, NULL},
+        {"vr|", GW_SYNC_ILLEGAL, 0, NULL},    {"vr|1", GW_SYNC_PINS, 'v', "1"},
+        {"vr|1|2", GW_SYNC_PINS, 'v', "1|2"}, {"dr|1|", GW_SYNC_PINS, 'd', "1|"},
+        {"ar||x", GW_SYNC_PINS, 'a', "|x"},   {"vw|1", GW_SYNC_IGNORED, 0, NULL},
+        {"xr|1", GW_SYNC_IGNORED, 0, NULL},   {"v|1", GW_SYNC_IGNORED, 0, NULL},
+        {"vrr|1", GW_SYNC_IGNORED, 0, NULL},  {"|1", GW_SYNC_IGNORED, 0, NULL},
+    };
+    char memory[256];
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++) {
+        struct gw_sync_pins out;
+
+        assert_int_equal(gw_sync_parse(body_of(memory, rows[i].body), &out), rows[i].what);
+        if (rows[i].what != GW_SYNC_PINS)
+            continue;
+        assert_int_equal(out.bank, rows[i].bank);
+        assert_true(is_body(out.pins, rows[i].pins));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +324,7 @@ int main(void)
         cmocka_unit_test(pins_are_counted_as_far_as_a_count_goes),
         cmocka_unit_test(events_have_a_code_and_perhaps_a_text),
         cmocka_unit_test(groups_begin_and_end),
+        cmocka_unit_test(a_sync_names_a_bank_and_pins_or_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
