@@ -196,6 +196,10 @@ ends 0 "what was there at the backup" "$ctl" index stat
 says out "devices        1003"
 [ -d "$dir/index.old" ] && [ ! -e "$dir/index.new" ] || { echo "FAILED: .old, .new"; failed=1; }
 
+ends 69 "no last values yet" "$ctl" values 1 --journal "$dir/journal"
+says err "last values in $dir/journal/values"
+ends 2 "values of no device" "$ctl" values
+
 # a cursor that root commits is one that the gateway's user can read
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$dir/journal/cursors"
