@@ -4,7 +4,8 @@
  * Order of the start: everything that can be refused comes before anything that changes something;
  * the log is opened last, because opening it starts a new life of it. Listening begins when every
  * shard has its ring. Order of the stop: the shards first (they flush their lanes), then the
- * uplink (it drains them), then what both used.
+ * uplink (it drains them), the last values (what it told them goes to their store), then what all
+ * of them used.
  *
  * Signals are blocked in every thread and read from a descriptor here: no handler runs anywhere.
  */
@@ -148,6 +149,7 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
         options.index = g->index;
         options.lane = gw_uplink_lane(g->uplink, i);
         options.penalties = g->penalties;
+        options.values = g->values;
         for (uint32_t l = 0; l < g->listeners.count; l++)
             if (g->listeners.rows[l].fds != NULL)
                 options.listeners[listeners++] = (struct gw_shard_listener){
@@ -295,6 +297,14 @@ static int open_journal(struct gateway *g, char *why)
            GW_U64("clean", g->recovery.clean), GW_U64("tail_bytes", g->recovery.tail_bytes),
            GW_U64("damaged_bytes", g->recovery.damaged_bytes),
            GW_U64("batches_lost", g->recovery.batches_lost));
+    int code = values_open(g, why);
+
+    if (code != EXIT_OK)
+        return code;
+    if (g->values != NULL) {
+        uplink.observe = gw_values_observe;
+        uplink.observe_context = g->values;
+    }
     uplink.writer = g->writer;
     if ((err = gw_uplink_create(&uplink, &g->uplink)) != 0) {
         (void)snprintf(why, WHY_BYTES, "uplink: %s", strerror(-err));
@@ -361,9 +371,13 @@ static int start(struct gateway *g, char *why)
         (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
         return code;
-    int err = gw_uplink_start(g->uplink);
+    int err = g->values == NULL ? 0 : gw_values_start(g->values);
 
     if (err != 0) {
+        (void)snprintf(why, WHY_BYTES, "values thread: %s", strerror(-err));
+        return EXIT_SYSTEM;
+    }
+    if ((err = gw_uplink_start(g->uplink)) != 0) {
         (void)snprintf(why, WHY_BYTES, "uplink thread: %s", strerror(-err));
         return EXIT_SYSTEM;
     }
@@ -544,11 +558,18 @@ static void stop_shards(struct gateway *g)
 
 static void release(struct gateway *g)
 {
+    if (g->values != NULL)
+        gw_values_hurry(g->values);
     if (g->uplink != NULL)
         gw_uplink_stop(g->uplink);
+    if (g->values != NULL)
+        gw_values_stop(g->values);
     for (uint32_t i = 0; g->shards != NULL && i < g->plan.shards; i++)
         gw_shard_destroy(g->shards[i]);
+    if (g->uplink == NULL) /* it would have closed what it was given */
+        gw_journal_writer_close(g->writer, false);
     gw_uplink_destroy(g->uplink);
+    gw_values_close(g->values);
     gw_admin_destroy(g->admin);
     listeners_close(&g->listeners);
     if (g->reader != NULL)

@@ -5,6 +5,7 @@
  *   plan.c      parameters to shards, bytes and descriptors; refuses what cannot be held
  *   listen.c    listening sockets, one per shard and address
  *   gateway.c   threads: start, control loop, reload, stop
+ *   values.c    last values: open, and what the log says of it
  *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
  *   pages.c     /metrics, /livez, /readyz
  */
@@ -21,6 +22,7 @@
 #include <gw/shard/shard.h>
 #include <gw/tls/ticket.h>
 #include <gw/uplink/uplink.h>
+#include <gw/values/values.h>
 
 enum { WHY_BYTES = 512 };
 
@@ -44,7 +46,8 @@ struct plan {
     uint32_t session_bytes;   /* of one session in our own arrays, with its TLS keys            */
     uint64_t shard_bytes;     /* one shard's pools, its TLS context's among them                */
     uint64_t lane_bytes;      /* one shard's batches                                            */
-    uint64_t total_bytes;     /* of all shards                                                  */
+    uint64_t values_bytes;    /* for last values; 0 without them                                */
+    uint64_t total_bytes;     /* of all shards, and the values                                  */
     uint64_t kernel_bytes;    /* what the kernel takes for as many sockets, about               */
     uint64_t descriptors_max; /* RLIMIT_NOFILE, which also bounds each ring's table             */
 };
@@ -98,6 +101,7 @@ struct gateway {
     struct gw_index_reader *reader; /* of the control thread */
     struct gw_journal_writer *writer;
     struct gw_journal_recovery recovery;
+    struct gw_values *values; /* NULL: they are off */
     struct gw_uplink *uplink;
     struct gw_penalty_table *penalties;
     struct shard_thread *threads;
@@ -123,6 +127,11 @@ int gateway_run(const struct gw_config *config);
 int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ticket_keys,
                        struct gw_tls_context **out, uint32_t count, char *why);
 bool gateway_has_tls(const struct gw_config *config);
+
+/* ---- values.c ---- */
+
+/* The log is open and nothing was written to it. 0, or an exit code with `why`. */
+int values_open(struct gateway *g, char *why);
 
 /* ---- tickets.c ---- */
 

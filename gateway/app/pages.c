@@ -90,6 +90,36 @@ static void uplink_page(const struct gateway *g, struct gw_text *page)
                            (double)gw_uplink_sync_us_max_take(g->uplink) / 1e6);
 }
 
+static void values_page(const struct gateway *g, struct gw_text *page)
+{
+    struct gw_values_stat stat = {0};
+
+    if (g->values == NULL)
+        return;
+    gw_values_stat(g->values, &stat);
+    one(page, "tollgate_values_applied_total", GW_METRIC_COUNTER, "Updates that set a last value",
+        stat.applied);
+    one(page, "tollgate_values_pins", GW_METRIC_GAUGE, "Pins whose last value is on disk",
+        stat.rows);
+    one(page, "tollgate_values_memory_pins", GW_METRIC_GAUGE,
+        "Pins in the table that is being filled", stat.memory_pins);
+    one(page, "tollgate_values_lag_updates", GW_METRIC_GAUGE,
+        "Updates that the last values on disk do not have yet", stat.lag_records);
+    gw_metrics_family(page, "tollgate_values_lag_seconds", GW_METRIC_GAUGE,
+                      "How long the oldest of them has waited");
+    gw_metrics_sample_real(page, "tollgate_values_lag_seconds", NULL, 0, stat.lag_s);
+    one(page, "tollgate_values_checkpoints_total", GW_METRIC_COUNTER,
+        "Times the last values on disk were brought up to date", stat.checkpoints);
+    one(page, "tollgate_values_rows_written_total", GW_METRIC_COUNTER,
+        "Pins written to disk by them", stat.rows_written);
+    one(page, "tollgate_values_bytes", GW_METRIC_GAUGE, "Bytes of the last values on disk",
+        stat.store_bytes);
+    one(page, "tollgate_values_waits_total", GW_METRIC_COUNTER,
+        "Times the log waited because the last values' memory was full", stat.waits);
+    one(page, "tollgate_values_stalled", GW_METRIC_GAUGE,
+        "1 while the last values cannot be written to disk", stat.stalled);
+}
+
 static void process_page(struct gateway *g, struct gw_text *page)
 {
     const struct {
@@ -130,6 +160,7 @@ static int metrics_page(void *context, struct gw_text *page)
 
     shard_page(g, page);
     uplink_page(g, page);
+    values_page(g, page);
     process_page(g, page);
     return 200;
 }
@@ -162,11 +193,14 @@ static int ready_page(void *context, struct gw_text *page)
 {
     struct gateway *g = context;
     struct gw_uplink_stat uplink;
+    struct gw_values_stat values = {.stalled = false};
     struct gw_index_stat index;
     const char *why = NULL;
     uint32_t shard;
 
     gw_uplink_stat(g->uplink, &uplink);
+    if (g->values != NULL)
+        gw_values_stat(g->values, &values);
     int err = gw_index_stat(g->reader, &index);
 
     gw_index_reader_pause(g->reader);
@@ -178,6 +212,8 @@ static int ready_page(void *context, struct gw_text *page)
         why = index.why_not;
     else if (uplink.stalled)
         why = "the log cannot be written";
+    else if (values.stalled)
+        why = "the last values cannot be written";
     else if (stuck(g, &shard))
         why = "a shard does not turn";
     gw_text_print(page, "{\"ready\":%s%s%s%s}\n", why == NULL ? "true" : "false",

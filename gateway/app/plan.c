@@ -66,7 +66,8 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
         out->shard_bytes += gw_tls_context_bytes(config->sessions_per_shard);
     }
     out->lane_bytes = (uint64_t)config->journal_batches_per_lane * GW_LANE_BATCH_BYTES;
-    out->total_bytes = out->shards * (out->shard_bytes + out->lane_bytes);
+    out->values_bytes = config->values_enabled ? config->values_memory_bytes : 0;
+    out->total_bytes = out->shards * (out->shard_bytes + out->lane_bytes) + out->values_bytes;
     out->kernel_bytes = out->sessions * KERNEL_SESSION_BYTES;
     if (config->sessions_per_shard > out->descriptors_max) {
         (void)snprintf(why, WHY_BYTES,
@@ -92,7 +93,7 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
         (void)snprintf(why, WHY_BYTES,
                        "%llu sessions on %u shards take up to %llu MiB here and about %llu MiB in "
                        "the kernel, but this machine has %llu MiB; lower sessions_per_shard, "
-                       "chunks_per_shard or ring.receive_buffers",
+                       "chunks_per_shard, ring.receive_buffers or values.memory_bytes",
                        (unsigned long long)out->sessions, out->shards,
                        (unsigned long long)(out->total_bytes >> 20),
                        (unsigned long long)(out->kernel_bytes >> 20),
@@ -106,8 +107,8 @@ void plan_log(const struct plan *plan)
 {
     gw_log(GW_LOG_INFO, "plan", GW_U64("shards", plan->shards), GW_U64("sessions", plan->sessions),
            GW_U64("session_bytes", plan->session_bytes), GW_U64("shard_bytes", plan->shard_bytes),
-           GW_U64("lane_bytes", plan->lane_bytes), GW_U64("total_bytes", plan->total_bytes),
-           GW_U64("kernel_bytes", plan->kernel_bytes),
+           GW_U64("lane_bytes", plan->lane_bytes), GW_U64("values_bytes", plan->values_bytes),
+           GW_U64("total_bytes", plan->total_bytes), GW_U64("kernel_bytes", plan->kernel_bytes),
            GW_U64("descriptors_max", plan->descriptors_max));
 }
 

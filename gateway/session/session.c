@@ -253,6 +253,24 @@ static void on_internal(const struct gw_session *s, const struct gw_session_cold
     }
 }
 
+static void on_sync(struct gw_bytes body, struct gw_session_todo *todo)
+{
+    struct gw_sync_pins pins;
+
+    switch (gw_sync_parse(body, &pins)) {
+    case GW_SYNC_ALL:
+    case GW_SYNC_PINS:
+        todo->ask = GW_ASK_VALUES;
+        todo->asked = body;
+        break;
+    case GW_SYNC_IGNORED:
+        break;
+    case GW_SYNC_ILLEGAL:
+        answer(todo, GW_RESPONSE_ILLEGAL_COMMAND);
+        break;
+    }
+}
+
 /* Must this frame wait until the info frame named the product? */
 static bool must_wait(const struct gw_session *s, const struct gw_session_cold *cold, uint8_t type)
 {
@@ -265,6 +283,7 @@ static bool must_wait(const struct gw_session *s, const struct gw_session_cold *
     case GW_FRAME_EVENT_LOG:
     case GW_FRAME_EVENT_CLEAR:
     case GW_FRAME_GROUP:
+    case GW_FRAME_HARDWARE_SYNC: /* it would miss what is held, and may not be for this board */
         return true;
     case GW_FRAME_PING: /* its answer would cover what is held: it waits in its place */
         return (s->flags & GW_SESSION_HELD) != 0;
@@ -277,8 +296,6 @@ static void on_live_frame(struct gw_session *s, struct gw_session_cold *cold,
                           const struct gw_frame *frame, uint64_t wall_us,
                           struct gw_session_todo *todo)
 {
-    struct gw_bytes rest = frame->body, part;
-
     if (must_wait(s, cold, frame->type)) {
         todo->hold = true;
         return;
@@ -298,10 +315,7 @@ static void on_live_frame(struct gw_session *s, struct gw_session_cold *cold,
         on_hardware(s, cold, frame->body, wall_us, todo);
         break;
     case GW_FRAME_HARDWARE_SYNC:
-        /* "vr" and pins, or nothing for all of them. Values are not kept yet, so no pin has one,
-           and a pin without a value is answered by silence. */
-        if (gw_body_next(&rest, &part) && !gw_body_next(&rest, &part))
-            answer(todo, GW_RESPONSE_ILLEGAL_COMMAND);
+        on_sync(frame->body, todo);
         break;
     case GW_FRAME_INTERNAL:
         on_internal(s, cold, frame, wall_us, todo);
@@ -373,6 +387,7 @@ void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
     s->idle_s = gw_session_idle_s(limits, limits->heartbeat_default_s);
     cold->product = grant->product;
     cold->product_flags = grant->product_flags;
+    s->sync_at = 0;
     gw_session_move(s, GW_SESSION_LIVE);
     answer(todo, GW_RESPONSE_OK);
 }

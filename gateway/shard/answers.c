@@ -30,7 +30,7 @@ bool answers_wait(const struct gw_shard *sh)
     return waiting_count(sh) > 0;
 }
 
-static void push(struct gw_shard *sh, struct gw_session *s, bool ping, uint16_t msg_id,
+static void push(struct gw_shard *sh, struct gw_session *s, enum waiting_kind kind, uint16_t msg_id,
                  uint16_t status, uint64_t sequence)
 {
     gw_assert(waiting_count(sh) <= sh->answers_mask); /* I2 */
@@ -40,7 +40,7 @@ static void push(struct gw_shard *sh, struct gw_session *s, bool ping, uint16_t 
                                 .generation = s->generation,
                                 .msg_id = msg_id,
                                 .status = status,
-                                .ping = ping};
+                                .kind = kind};
     if (sequence >= gw_lane_open_sequence(sh->lane))
         sh->flush_urgent = true;
 }
@@ -49,7 +49,15 @@ void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg
                          uint16_t status)
 {
     if (msg_id != 0)
-        push(sh, s, false, msg_id, status, cold_of(sh, s)->updates_at);
+        push(sh, s, WAITING_STATUS, msg_id, status, cold_of(sh, s)->updates_at);
+}
+
+void wait_for_sync(struct gw_shard *sh, struct gw_session *s)
+{
+    COUNT(sh, syncs_waited);
+    s->flags |= GW_SESSION_SYNC_WAITS;
+    ping_meanwhile(sh, s);
+    push(sh, s, WAITING_SYNC, 0, 0, cold_of(sh, s)->updates_at);
 }
 
 void ping_meanwhile(struct gw_shard *sh, struct gw_session *s)
@@ -78,14 +86,15 @@ void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id)
     COUNT(sh, pings_waited);
     s->flags |= GW_SESSION_PING_WAITS;
     ping_meanwhile(sh, s);
-    push(sh, s, true, msg_id, GW_RESPONSE_OK, cold->updates_at);
+    push(sh, s, WAITING_PING, msg_id, GW_RESPONSE_OK, cold->updates_at);
 }
 
 void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED) || cold->ping_tick > tick_of(sh))
+    if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_SYNC_WAITS | GW_SESSION_PARKED) ||
+        cold->ping_tick > tick_of(sh))
         return;
     cold->own_ping_id = cold->own_ping_id == UINT16_MAX ? 1 : (uint16_t)(cold->own_ping_id + 1);
     struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = cold->own_ping_id};
@@ -101,14 +110,14 @@ static void give(struct gw_shard *sh, struct gw_session *s, const struct waiting
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (!answer->ping) {
+    if (answer->kind == WAITING_STATUS) {
         reply_status(sh, s, answer->msg_id, answer->status);
         return;
     }
     gw_assert(has(s, GW_SESSION_PING_WAITS));
     if (cold->updates_at > gw_lane_durable(sh->lane)) {
         /* Newer updates, perhaps a newer PING behind them: wait for those too. */
-        push(sh, s, true, cold->ping_id, answer->status, cold->updates_at);
+        push(sh, s, WAITING_PING, cold->ping_id, answer->status, cold->updates_at);
         return;
     }
     s->flags &= ~(uint32_t)GW_SESSION_PING_WAITS;
@@ -141,6 +150,13 @@ void give_durable_answers(struct gw_shard *sh)
         if (last != s && last != NULL)
             end_of(sh, last);
         last = s;
+        if (answer.kind == WAITING_SYNC) {
+            end_of(sh, s);
+            s->flags &= ~(uint32_t)GW_SESSION_SYNC_WAITS;
+            resume_reading(sh, s);
+            last = NULL;
+            continue;
+        }
         if (sh->reply_bytes + GW_FRAME_HEADER_BYTES > REPLY_BYTES_MAX)
             flush_replies(sh, s);
         if (s->state == GW_SESSION_LIVE)

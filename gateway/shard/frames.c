@@ -251,7 +251,7 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
 static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_session_cold *cold,
                      uint8_t type)
 {
-    if (has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED))
+    if (has(s, NOT_READ_NOW))
         return false;
     if (!answers_have_room(sh) || (!is_recordless(type) && !lane_has_room(sh))) {
         if (s->state == GW_SESSION_LIVE) {
@@ -304,11 +304,13 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
         }
         if (!may_take(sh, s, cold, frame.type))
             break;
+        gw_session_frame(s, cold, &sh->options.limits, &frame, gw_ring_wall_us(sh->ring), &todo);
+        if (todo.ask == GW_ASK_VALUES && !answer_sync(sh, s, &todo))
+            break;
         taken += used;
         COUNT(sh, frames);
         if (s->state == GW_SESSION_LIVE)
             cold->rate_ns = gw_max_u64(cold->rate_ns, now_of(sh).ns) + rate_frame_ns(sh);
-        gw_session_frame(s, cold, &sh->options.limits, &frame, gw_ring_wall_us(sh->ring), &todo);
         do_todo(sh, s, &frame, &todo);
         if (sh->reply_bytes + REPLY_ROOM_BYTES > REPLY_BYTES_MAX)
             flush_replies(sh, s);

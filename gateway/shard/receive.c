@@ -158,7 +158,7 @@ static void on_established(struct gw_shard *sh, struct gw_session *s)
 static void say_goodbye(struct gw_shard *sh, struct gw_session *s)
 {
     s->flags |= GW_SESSION_GOODBYE;
-    if (!has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED))
+    if (!has(s, NOT_READ_NOW))
         close_session(sh, s, GW_CLOSE_PEER_CLOSED);
 }
 
@@ -243,7 +243,7 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
         if (has(s, GW_SESSION_CANCELLED))
             return;
     } else {
-        if (sh->phase != SHARD_SERVING || has(s, GW_SESSION_SLOWED) ||
+        if (sh->phase != SHARD_SERVING || has(s, NOT_READ_NOW) ||
             sh->cold[slot].tx_bytes > sh->options.tx_bytes_max)
             return;
         if (must_wait_for_lane(sh, s)) {

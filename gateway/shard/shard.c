@@ -4,7 +4,7 @@
  *
  *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, the counters
  *       (read by others) and the mailboxes (pushed by peers).
- *   I2  A token index transaction never lasts over a wait.
+ *   I2  No transaction of the token index or the last values lasts over a wait.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
 #include "shard_internal.h"
@@ -180,6 +180,11 @@ int gw_shard_begin(struct gw_shard *sh, char *why, size_t why_bytes)
         (void)snprintf(why, why_bytes, "no reader slot in the token index: %s", strerror(-err));
         return err;
     }
+    if (sh->options.values != NULL &&
+        (err = gw_values_reader_open(sh->options.values, &sh->values)) != 0) {
+        (void)snprintf(why, why_bytes, "no reader of the last values: %s", strerror(-err));
+        return err;
+    }
     sh->start = now_of(sh);
     gw_timer_wheel_init(&sh->wheel, &session_at(sh, 0)->timer, sizeof(struct gw_session),
                         sh->start);
@@ -240,8 +245,7 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     if (now >= idle) {
         /* Bytes may be there that we have not taken yet: after a pause of the process, or because
            reading is delayed. Then it is we who are silent. */
-        if (!has(s,
-                 GW_SESSION_READABLE | GW_SESSION_RECV | GW_SESSION_PARKED | GW_SESSION_SLOWED)) {
+        if (!has(s, GW_SESSION_READABLE | GW_SESSION_RECV | NOT_READ_NOW)) {
             close_session(sh, s, GW_CLOSE_HEARTBEAT_LOST);
             return;
         }
@@ -255,7 +259,7 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     next = idle;
     if (has(s, GW_SESSION_SLOWED))
         next = gw_min_u64(next, cold->rate_ns - rate_burst_ns(sh) / 2);
-    if (has(s, GW_SESSION_PING_WAITS | GW_SESSION_PARKED))
+    if (has(s, GW_SESSION_PING_WAITS | GW_SESSION_SYNC_WAITS | GW_SESSION_PARKED))
         next = gw_min_u64(next, ns_of_tick(sh, cold->ping_tick));
     if (has(s, GW_SESSION_HELD))
         next = gw_min_u64(next, ns_of_tick(sh, cold->deadline_tick));
@@ -425,6 +429,8 @@ void gw_shard_end(struct gw_shard *sh)
     gw_lane_seal(sh->lane);
     gw_index_reader_close(sh->reader);
     sh->reader = NULL;
+    gw_values_reader_close(sh->values);
+    sh->values = NULL;
 }
 
 /* ---- the loop ---- */
@@ -489,6 +495,8 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     int err;
 
     gw_index_reader_pause(sh->reader); /* I2 */
+    if (sh->values != NULL)
+        gw_values_reader_pause(sh->values);
     if ((err = gw_ring_wait(sh->ring, wait_ns)) != 0) {
         gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
                GW_TEXT("error", strerror(-err)));

@@ -7,6 +7,7 @@
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   answers.c    answers that wait for the disk
+ *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
@@ -84,7 +85,11 @@ struct waiting_answer {
     uint64_t sequence;
     uint32_t slot, generation;
     uint16_t msg_id, status;
-    bool ping; /* give cold.ping_id instead, the newest */
+    enum waiting_kind {
+        WAITING_STATUS,
+        WAITING_PING, /* give cold.ping_id instead, the newest           */
+        WAITING_SYNC, /* read on: the sync in front can be answered now  */
+    } kind;
 };
 
 /* Sessions that wait for the same thing, linked by cold.park_next; PARKED while in one. */
@@ -115,6 +120,7 @@ struct gw_shard {
     struct gw_shard_options options;
     struct gw_ring *ring;
     struct gw_index_reader *reader;
+    struct gw_values_reader *values; /* NULL: last values are off */
     struct gw_lane *lane;
     struct gw_tls_context *tls;
     struct gw_shard *const *peers; /* all shards; NULL while there is only this one */
@@ -211,6 +217,10 @@ static inline uint64_t ns_of_tick(const struct gw_shard *sh, uint32_t tick)
     return sh->start.ns + tick * TICK_NS;
 }
 
+/* While one of these is set nothing is read of the session, and it is resumed by whoever clears it.
+ */
+enum { NOT_READ_NOW = GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SYNC_WAITS };
+
 static inline bool has(const struct gw_session *s, uint32_t flag)
 {
     return (s->flags & flag) != 0;
@@ -266,6 +276,8 @@ void park_for_lane(struct gw_shard *sh, struct gw_session *s);
 void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
                          uint16_t status);
 void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id);
+/* Its newest record is not durable yet: the frame in front is taken again when it is. */
+void wait_for_sync(struct gw_shard *sh, struct gw_session *s);
 /* Gives what has become durable. */
 void give_durable_answers(struct gw_shard *sh);
 bool answers_have_room(const struct gw_shard *sh);
@@ -275,6 +287,11 @@ bool answers_ask_for_wake(struct gw_shard *sh);
 /* From now on the device hears a PING of ours every 4 s, until it may be answered or read again. */
 void ping_meanwhile(struct gw_shard *sh, struct gw_session *s);
 void ping_on_timer(struct gw_shard *sh, struct gw_session *s);
+
+/* sync.c */
+/* Answers GW_ASK_VALUES. False: not now, or not all of it: the frame is to be taken again. */
+GW_MUST_USE bool answer_sync(struct gw_shard *sh, struct gw_session *s,
+                             const struct gw_session_todo *todo);
 
 /* send.c */
 void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, uint16_t status);

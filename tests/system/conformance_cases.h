@@ -89,7 +89,14 @@ static const struct conformance_case conformance_cases[] = {
     {"D39", "a pin that is no number", "14000b0006767700780031", "00000b0002", "", false},
     {"D40", "a body too short", "14000c0003767700", "00000c0002", "", false},
 
+    {"E44", "sync of a pin with a value", "140002000776770031003535 100003000476720031",
+     "140003000776770031003535", "write v1 3535", false},
+    {"E45", "sync of two pins, only the second has a value",
+     "140002000776770031003535 1000030006767200300031", "140003000776770031003535", "write v1 3535",
+     false},
     {"E46", "sync of a pin without a value is silent", "100003000476720039", "", "", false},
+    {"E47", "sync of all pins", "140002000776770031003535 140003000776770032006f6e 1000040000",
+     "140004000776770031003535 140004000776770032006f6e", "write v1 3535; write v2 6f6e", false},
     {"E48", "sync without pins", "10000500027672", "0000050002", "", false},
 
     {"F49", "a property", "130006000f3100636f6c6f720023443334333543", "00000600c8",

@@ -73,6 +73,7 @@ enum gw_session_flags {
     GW_SESSION_PEER_GONE = 1 << 16,  /* end of stream or an error was read                  */
     GW_SESSION_HELD = 1 << 17,       /* frames wait for the info frame in cold.held         */
     GW_SESSION_GOODBYE = 1 << 18,    /* the peer ended TLS; what it said before comes first */
+    GW_SESSION_SYNC_WAITS = 1 << 19, /* a HARDWARE_SYNC waits for the disk in front of the rest */
 };
 
 /* What every event touches: one cache line. */
@@ -89,7 +90,10 @@ struct gw_session {
     uint8_t ops_inflight; /* operations whose last completion is yet to come                  */
     uint8_t state;        /* enum gw_session_state; gw_session_move writes it                 */
     uint8_t close_reason; /* enum gw_close_reason; written once, entering CLOSING             */
-    uint8_t listener;
+    union {
+        uint8_t listener; /* before the login                                                 */
+        uint8_t sync_at;  /* LIVE: how many pins of the sync in front were answered           */
+    };
 };
 _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");
 
@@ -143,6 +147,7 @@ struct gw_session_todo {
         GW_ASK_NOTHING,
         GW_ASK_LOGIN,   /* look `asked` up as a token, then gw_session_login            */
         GW_ASK_PRODUCT, /* is `asked` the session's product? then gw_session_info       */
+        GW_ASK_VALUES,  /* `asked` is a HARDWARE_SYNC's body: the values that it names  */
     } ask;
     struct gw_bytes asked;
     bool publish; /* `record` lacks epoch, sequence and device: the shard's             */

@@ -19,6 +19,7 @@
 #include <gw/tls/tls.h>
 #include <gw/token/index.h>
 #include <gw/uplink/lane.h>
+#include <gw/values/values.h>
 
 struct gw_shard;
 
@@ -55,6 +56,7 @@ struct gw_shard_options {
     struct gw_index *index;
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
+    struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
 };
 
 struct gw_shard_metrics {

@@ -354,6 +354,9 @@ static void updates_wait_for_a_required_info_frame(void **state)
               "5"));
     assert_true(l.todo.hold);
     assert_false(l.todo.publish);
+    give(&l, 16, 4, BODY("")); /* what is held would be missing in its answer */
+    assert_true(l.todo.hold);
+    assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
     give(&l, 6, 4, BODY(""));
     assert_false(l.todo.hold);
     l.s.flags |= GW_SESSION_HELD;
@@ -372,6 +375,23 @@ static void updates_wait_for_a_required_info_frame(void **state)
               "5"));
     assert_false(l.todo.hold);
     assert_true(l.todo.publish);
+}
+
+static void a_sync_asks_for_values(void **state)
+{
+    struct life l = in_live(0);
+
+    (void)state;
+    give(&l, 16, 3, BODY(""));
+    assert_int_equal(l.todo.ask, GW_ASK_VALUES);
+    assert_int_equal(l.todo.asked.size, 0);
+    give(&l, 16, 3, BODY("vr\0009"));
+    assert_int_equal(l.todo.ask, GW_ASK_VALUES);
+    assert_int_equal(l.todo.asked.size, 4);
+    assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
+    give(&l, 16, 3, BODY("zz\0009"));
+    assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
+    assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
 }
 
 static void another_product_is_answered_5_and_closed(void **state)
@@ -413,6 +433,7 @@ int main(void)
         cmocka_unit_test(heartbeats_are_clamped_and_never_overflow),
         cmocka_unit_test(time_is_answered_with_the_request_id),
         cmocka_unit_test(updates_wait_for_a_required_info_frame),
+        cmocka_unit_test(a_sync_asks_for_values),
         cmocka_unit_test(another_product_is_answered_5_and_closed),
         cmocka_unit_test(every_close_reason_has_a_word_and_a_text),
     };

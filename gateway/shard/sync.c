@@ -1,0 +1,152 @@
+/*
+ * HARDWARE_SYNC: a device asks for last values, one frame a pin comes back, each with the id of the
+ * request; a pin without a value is silence. Most sketches ask right after their login, so a fleet
+ * that comes back asks once a device.
+ *
+ * The frame stays in front of the session's input until all of it is answered, so nothing of it is
+ * kept anywhere else than in `sync_at`.
+ *
+ *   I1  A device sees what it wrote before: the frame is answered once the session's newest record
+ * is durable, for then it is in the values (uplink, I3). It waits for that among the answers. I2
+ * However much is asked for, no more is said than a device may have unsent: the rest follows when
+ * it took some.
+ */
+#include "shard_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <gw/wire/body.h>
+
+enum {
+    PINS = UINT8_MAX + 1,
+    BODY_HEAD_BYTES = 8, /* "vw" NUL "255" NUL, and one that snprintf adds */
+};
+
+struct sync {
+    struct gw_shard *sh;
+    struct gw_session *s;
+    uint16_t msg_id;
+    bool cut; /* I2: it goes on later */
+};
+
+/* May one more frame be said? Makes room for it. */
+static bool has_room(struct sync *sync, size_t bytes)
+{
+    struct gw_shard *sh = sync->sh;
+    const struct gw_session_cold *cold = cold_of(sh, sync->s);
+
+    if (sh->reply_bytes + bytes > REPLY_BYTES_MAX)
+        flush_replies(sh, sync->s);
+    return sync->s->state == GW_SESSION_LIVE &&
+           cold->tx_bytes + sh->reply_bytes <= sh->options.tx_bytes_max;
+}
+
+/* A hardware write; its body is not in one piece, so it is put together where it goes out. */
+static void reply_value(struct sync *sync, const struct gw_value *value)
+{
+    struct gw_shard *sh = sync->sh;
+    uint8_t *out = sh->replies + sh->reply_bytes;
+    uint8_t body[BODY_HEAD_BYTES];
+    int bytes =
+        snprintf((char *)body, sizeof body, "%cw%c%u%c", value->bank, 0, (unsigned)value->pin, 0);
+    struct gw_frame frame = {.type = GW_FRAME_HARDWARE,
+                             .msg_id = sync->msg_id,
+                             .body = gw_bytes_of(body, (size_t)bytes)};
+
+    reply_frame(sh, sync->s, &frame);
+    gw_store_be16(out + 3, (uint16_t)((size_t)bytes + value->bytes.size));
+    memcpy(sh->replies + sh->reply_bytes, value->bytes.data, value->bytes.size);
+    sh->reply_bytes += (uint32_t)value->bytes.size;
+    COUNT(sh, sync_values);
+}
+
+static size_t reply_bytes(const struct gw_value *value)
+{
+    size_t digits = value->pin < 10 ? 1 : value->pin < 100 ? 2 : 3;
+
+    return GW_FRAME_HEADER_BYTES + sizeof "vw" + digits + 1 + value->bytes.size;
+}
+
+/* False when there is no room for it now. */
+static bool say(struct sync *sync, const struct gw_value *value)
+{
+    struct gw_shard *sh = sync->sh;
+    size_t bytes = reply_bytes(value);
+
+    if (bytes > cold_of(sh, sync->s)->buffer_bytes || bytes > REPLY_BYTES_MAX) {
+        COUNT(sh, sync_refused); /* it would drop the link */
+        return true;
+    }
+    if (!has_room(sync, bytes)) {
+        sync->cut = true;
+        return false;
+    }
+    reply_value(sync, value);
+    return true;
+}
+
+static bool visit(void *context, const struct gw_value *value)
+{
+    struct sync *sync = context;
+
+    sync->s->sync_at = value->pin;
+    return say(sync, value);
+}
+
+/* From pin sync_at on. Virtual pins alone: the others are what the board has measured, and it would
+   take them for orders. */
+static void say_all(struct sync *sync)
+{
+    if (gw_values_each(sync->sh->values, sync->s->device, 'v', sync->s->sync_at, visit, sync) != 0)
+        COUNT(sync->sh, sync_refused);
+}
+
+/* In the order of the request, each once: a short request must not ask for much. The first sync_at
+   of them were answered. */
+static void say_pins(struct sync *sync, char bank, struct gw_bytes rest)
+{
+    struct gw_shard *sh = sync->sh;
+    bool named[PINS] = {false};
+    struct gw_bytes part;
+    uint32_t number = 0;
+
+    while (!sync->cut && gw_body_next(&rest, &part)) {
+        struct gw_value value;
+        uint8_t pin;
+
+        if (!gw_pin_parse(part, &pin) || named[pin])
+            continue;
+        named[pin] = true;
+        if (number++ < sync->s->sync_at)
+            continue;
+        int err = gw_values_get(sh->values, sync->s->device, bank, pin, &value);
+
+        if (err == 0 && !say(sync, &value))
+            sync->s->sync_at = (uint8_t)(number - 1);
+        if (err != 0 && err != -ENOENT)
+            COUNT(sh, sync_refused);
+    }
+}
+
+bool answer_sync(struct gw_shard *sh, struct gw_session *s, const struct gw_session_todo *todo)
+{
+    struct sync sync = {.sh = sh, .s = s, .msg_id = todo->msg_id};
+    struct gw_sync_pins pins;
+
+    if (sh->values == NULL || todo->msg_id == 0 || has(s, GW_SESSION_GOODBYE))
+        return true;                                              /* nothing can be said */
+    if (cold_of(sh, s)->updates_at > gw_lane_durable(sh->lane)) { /* I1 */
+        wait_for_sync(sh, s);
+        return false;
+    }
+    if (gw_sync_parse(todo->asked, &pins) == GW_SYNC_ALL)
+        say_all(&sync);
+    else
+        say_pins(&sync, pins.bank, pins.pins);
+    if (sync.cut && s->state == GW_SESSION_LIVE)
+        return false; /* on_send comes back */
+    s->sync_at = 0;
+    COUNT(sh, syncs);
+    return true;
+}
