@@ -5,6 +5,7 @@
  *
  *     table         key                       value
  *     meta          "index"                   struct gw_meta, 160 bytes
+ *                   details' keys             see details_internal.h
  *     tokens        XXH3-64 of the token      struct gw_token_row, 80 bytes, several under a key
  *                   (host order)              where hashes collide (DUPFIXED); verifier first
  *     orgs          number, 32 bits           struct gw_org_row, 24 bytes and the name

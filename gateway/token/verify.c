@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store_internal.h"
+#include "details_internal.h"
 
 struct check {
     const struct gw_index_view *view;
@@ -157,6 +157,31 @@ static void check_change(struct check *check, uint64_t sequence, struct gw_bytes
         fault(check, "change %" PRIu64 ": its row is damaged", sequence);
 }
 
+/* Datastreams, events, fields, zones; and the head row, which was read already. */
+static int walk_details(struct check *check)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int err = mdb_cursor_open(check->view->txn, check->view->store->tables[GW_TABLE_META], &cursor);
+
+    if (err != 0)
+        return gw_store_error(err);
+    while ((err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        const struct gw_bytes name = gw_bytes_of_val(key);
+        const char *what = gw_bytes_are(name, GW_INDEX_META_KEY)
+                               ? NULL
+                               : gw_detail_fault(check->view, name, gw_bytes_of_val(value));
+
+        if (what != NULL && name.size >= 5)
+            fault(check, "details of number %" PRIu32 ": %s",
+                  (uint32_t)gw_load_be16(name.data + 1) << 16 | gw_load_be16(name.data + 3), what);
+        else if (what != NULL)
+            fault(check, "%s", what);
+    }
+    mdb_cursor_close(cursor);
+    return err == MDB_NOTFOUND ? 0 : gw_store_error(err);
+}
+
 static int count_of(struct check *check, enum gw_table table, uint64_t *out)
 {
     MDB_stat stat;
@@ -182,6 +207,7 @@ static int walk_all(struct check *check)
         (err = walk(check, GW_TABLE_DEVICES, 4, check_device, &devices)) != 0 ||
         (err = walk(check, GW_TABLE_TOKENS, 8, check_token, &tokens)) != 0 ||
         (err = walk(check, GW_TABLE_CHANGES, 8, check_change, &changes)) != 0 ||
+        (err = walk_details(check)) != 0 ||
         (err = count_of(check, GW_TABLE_ORG_NAMES, &names)) != 0 ||
         (err = count_of(check, GW_TABLE_PRODUCT_IDS, &ids)) != 0)
         return err;

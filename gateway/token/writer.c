@@ -162,14 +162,19 @@ void gw_index_abort(struct gw_index_writer *writer)
     writer->view.txn = NULL;
 }
 
-static bool is_name(struct gw_bytes name)
+bool gw_writer_is_text(struct gw_bytes text, size_t bytes_max)
 {
-    if (name.size > GW_DEVICE_NAME_BYTES_MAX)
+    if (text.size > bytes_max)
         return false;
-    for (size_t i = 0; i < name.size; i++)
-        if (name.data[i] < 0x20 || name.data[i] == 0x7f)
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
             return false;
     return true;
+}
+
+static bool is_name(struct gw_bytes name)
+{
+    return gw_writer_is_text(name, GW_DEVICE_NAME_BYTES_MAX);
 }
 
 static bool is_product_id(struct gw_bytes id)

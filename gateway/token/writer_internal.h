@@ -24,6 +24,9 @@ GW_MUST_USE int gw_writer_put(struct gw_index_writer *writer, enum gw_table tabl
                               unsigned int flags);
 GW_MUST_USE int gw_writer_fail(struct gw_index_writer *writer, int err);
 
+/* No control characters, and not longer than that. */
+GW_MUST_USE bool gw_writer_is_text(struct gw_bytes text, size_t bytes_max);
+
 /* Appends to `changes` and forgets the oldest beyond what is kept. */
 GW_MUST_USE int gw_writer_note(struct gw_index_writer *writer, enum gw_index_change_kind kind,
                                struct gw_change_row row);
