@@ -145,6 +145,76 @@ if [ -e /dev/full ]; then
     "$ctl" device list >/dev/full 2>"$dir/err" && { echo "FAILED: a full disk is success"; failed=1; }
 fi
 
+# datastreams and events of a product
+ends 0 "a datastream" "$ctl" product stream add TMPL0vFkFmJM7 V1 --type double --name Temperature \
+    --min -40 --max 85.5 --decimals 2 --default 20 --sync
+silent err
+ends 0 "a location" "$ctl" product stream add TMPL0vFkFmJM7 v2 --type location --default 13.4,52.5
+ends 1 "a datastream twice" "$ctl" product stream add TMPL0vFkFmJM7 V1 --type int
+says err "datastream V1"
+ends 2 "a datastream without a type" "$ctl" product stream add TMPL0vFkFmJM7 V3
+ends 2 "a type that is none" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type float
+says err "location, not 'float'"
+ends 2 "a pin that is none" "$ctl" product stream add TMPL0vFkFmJM7 V256 --type int
+ends 2 "a bound that is no number" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --min low
+ends 2 "bounds out of order" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --min 2 --max 1
+ends 2 "a default that does not suit" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --default x
+ends 1 "a datastream of nobody" "$ctl" product stream add TMPLnone V3 --type int
+ends 0 "the datastreams" "$ctl" product stream list TMPL0vFkFmJM7
+says out "13.4,52.5"
+says out "Temperature"
+ends 0 "the datastreams as JSON" "$ctl" product stream list TMPL0vFkFmJM7 --json
+says out '"decimals": 2'
+says out '"default": "13.4,52.5"'
+ends 0 "a datastream removed" "$ctl" product stream remove TMPL0vFkFmJM7 V2
+ends 1 "a datastream removed twice" "$ctl" product stream remove TMPL0vFkFmJM7 V2
+ends 0 "an event" "$ctl" product event add TMPL0vFkFmJM7 hot --name "Too hot"
+ends 1 "an event twice" "$ctl" product event add TMPL0vFkFmJM7 hot
+ends 0 "the events" "$ctl" product event list TMPL0vFkFmJM7
+says out "Too hot"
+ends 0 "the events as JSON" "$ctl" product event list TMPL0vFkFmJM7 --json
+says out '"code": "hot"'
+ends 0 "an event removed" "$ctl" product event remove TMPL0vFkFmJM7 hot
+ends 1 "an event removed twice" "$ctl" product event remove TMPL0vFkFmJM7 hot
+ends 2 "commands of a family" "$ctl" product stream
+says err "product stream add"
+ends 0 "help for a family" "$ctl" help product stream
+says out "product stream remove"
+ends 2 "three words mistyped" "$ctl" product steam add TMPL0vFkFmJM7 V1 --type int
+says err "did you mean 'product stream add'?"
+
+# metadata and time zone of a device
+ends 0 "a field" "$ctl" device meta set 1 "Serial Number" "A 123"
+ends 0 "the field" "$ctl" device meta get 1 "Serial Number"
+[ "$(cat "$dir/out")" = "A 123" ] || { echo "FAILED: the field's value"; failed=1; }
+ends 0 "a second field" "$ctl" device meta set 1 Room Attic
+ends 0 "the fields" "$ctl" device meta get 1 --json
+says out '"Room": "Attic"'
+says out '"Serial Number": "A 123"'
+ends 0 "a field removed" "$ctl" device meta remove 1 Room
+ends 1 "a field that is not there" "$ctl" device meta get 1 Room
+says err "device 1 has no field 'Room'"
+ends 1 "a field of nobody" "$ctl" device meta set 99 Room Attic
+says err "device 99"
+ends 0 "no zone yet" "$ctl" device show 1
+says out "time zone   UTC"
+if [ -e /usr/share/zoneinfo/Europe/Berlin ]; then
+    ends 0 "a zone" "$ctl" device set 1 --time-zone Europe/Berlin
+    ends 0 "the zone" "$ctl" device show 1 --json
+    says out '"time_zone": "Europe/Berlin"'
+    ends 1 "a zone of nobody" "$ctl" device set 99 --time-zone Europe/Berlin
+    mkdir "$dir/tz"
+    ends 1 "another database" env TZDIR="$dir/tz" "$ctl" device set 1 --time-zone Europe/Berlin
+    says err "$dir/tz"
+fi
+ends 1 "a zone mistyped" "$ctl" device set 1 --time-zone Europe/Berln
+says err "Europe/Berln"
+ends 1 "a zone that is a path" "$ctl" device set 1 --time-zone ../zoneinfo/UTC
+ends 2 "no zone" "$ctl" device set 1
+ends 0 "back to UTC" "$ctl" device set 1 --time-zone UTC
+ends 0 "UTC again" "$ctl" device show 1
+says out "time zone   UTC"
+
 # an import is whole or not at all
 cat >"$dir/bad.csv" <<X
 token,product,name
@@ -194,6 +264,8 @@ says out "devices        1004"
 ends 0 "restore" "$ctl" index restore "$dir/backup" --accept
 ends 0 "what was there at the backup" "$ctl" index stat
 says out "devices        1003"
+ends 0 "details come back with a backup" "$ctl" device meta get 1 "Serial Number"
+says out "A 123"
 [ -d "$dir/index.old" ] && [ ! -e "$dir/index.new" ] || { echo "FAILED: .old, .new"; failed=1; }
 
 ends 69 "no last values yet" "$ctl" values 1 --journal "$dir/journal"

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,23 @@ int ctl_read_device(const char *word, uint32_t *number)
     if (!ctl_number(word, "DEVICE", 1, UINT32_MAX, &value))
         return CTL_USAGE;
     *number = (uint32_t)value;
+    return CTL_OK;
+}
+
+const char *ctl_device_words(uint32_t number, char out[32])
+{
+    (void)snprintf(out, 32, "device %" PRIu32, number);
+    return out;
+}
+
+int ctl_json_print(struct json_t *value)
+{
+    const int failed = value == NULL || json_dumpf(value, stdout, JSON_INDENT(2)) != 0;
+
+    json_decref(value);
+    if (failed)
+        return ctl_fail(CTL_FAILED, "the answer could not be printed");
+    (void)putchar('\n');
     return CTL_OK;
 }
 

@@ -9,6 +9,8 @@
 
 #include "ctl.h"
 
+struct json_t; /* jansson.h */
+
 /* One use of an index by one command. LMDB wants one environment per process: read or write. */
 struct ctl_index {
     const char *path, *pepper; /* options; path falls back to TOLLGATE_INDEX and the default */
@@ -39,6 +41,12 @@ void ctl_index_close(struct ctl_index *ix);
 GW_MUST_USE int ctl_find_org(struct ctl_index *ix, const char *name, uint32_t *number);
 GW_MUST_USE int ctl_find_product(struct ctl_index *ix, const char *id, uint32_t *number);
 GW_MUST_USE int ctl_read_device(const char *word, uint32_t *number);
+
+/* "device 12", for sentences. */
+const char *ctl_device_words(uint32_t number, char out[32]);
+
+/* A JSON value on standard output, indented, with a line's end; released. NULL: out of memory. */
+GW_MUST_USE int ctl_json_print(struct json_t *value);
 
 /* A sentence for an error that the index gave to `what` ("device 12"). Returns the exit code. */
 int ctl_index_fail(const struct ctl_index *ix, const char *what, int err);

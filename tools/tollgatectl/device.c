@@ -9,14 +9,9 @@
 #include <string.h>
 
 #include <gw/crypto/crypto.h>
+#include <gw/token/details.h>
 
 #include "ctl_index.h"
-
-static const char *device_words(uint32_t number, char out[32])
-{
-    (void)snprintf(out, 32, "device %" PRIu32, number);
-    return out;
-}
 
 static int get_token(bool from_stdin, uint8_t token[GW_TOKEN_BYTES])
 {
@@ -140,7 +135,7 @@ static int device_list(struct ctl_index *ix, uint32_t product, bool json)
         first = false;
     }
     if (err != -ENOENT)
-        return ctl_index_fail(ix, device_words(device.number, created), err);
+        return ctl_index_fail(ix, ctl_device_words(device.number, created), err);
     if (json)
         (void)printf("\n]\n");
     return CTL_OK;
@@ -168,25 +163,31 @@ static int device_show(struct ctl_index *ix, uint32_t number, bool json)
     struct gw_product_info product = {.number = 0};
     struct gw_device_info device;
     char what[32], created[32], from[32], until[32];
+    struct gw_bytes zone = gw_bytes_text("UTC");
     int err = gw_catalog_device(ix->view, number, &device);
 
+    if (err == 0 && (err = gw_catalog_zone(ix->view, number, &zone)) == -ENOENT) {
+        zone = gw_bytes_text("UTC");
+        err = 0;
+    }
     if (err != 0)
-        return ctl_index_fail(ix, device_words(number, what), err);
+        return ctl_index_fail(ix, ctl_device_words(number, what), err);
     if (json) {
         json_t *row = device_json(&device, product_id(ix, device.product, &product));
 
-        err = row == NULL ? -1 : json_dumpf(row, stdout, JSON_INDENT(2));
-        json_decref(row);
-        (void)putchar('\n');
-        return err == 0 ? CTL_OK : ctl_fail(CTL_FAILED, "the device could not be printed");
+        if (row != NULL)
+            (void)json_object_set_new(row, "time_zone",
+                                      json_stringn((const char *)zone.data, zone.size));
+        return ctl_json_print(row);
     }
     (void)printf("device      %" PRIu32 "\nname        %s\nstate       %s\nproduct     %s\n"
                  "org         %" PRIu32 "\nowner       %" PRIu32 "\ngeneration  %" PRIu32
-                 "\nnot before  %s\nnot after   %s\ncreated     %s\n",
+                 "\nnot before  %s\nnot after   %s\ncreated     %s\ntime zone   %.*s\n",
                  device.number, device.name, device_state(&device),
                  product_id(ix, device.product, &product), device.org, device.owner,
                  device.generation, ctl_time(device.not_before_s, from),
-                 ctl_time(device.not_after_s, until), ctl_time(device.created_s, created));
+                 ctl_time(device.not_after_s, until), ctl_time(device.created_s, created),
+                 (int)zone.size, (const char *)zone.data);
     return CTL_OK;
 }
 
@@ -216,8 +217,8 @@ static int device_set_disabled(int argc, char **argv, bool disabled)
     if (code == CTL_OK && (code = ctl_read_device(argv[1], &number)) == CTL_OK &&
         (code = ctl_index_write(&ix)) == CTL_OK) {
         err = gw_index_device_set_disabled(ix.writer, number, disabled);
-        code =
-            err != 0 ? ctl_index_fail(&ix, device_words(number, what), err) : ctl_index_commit(&ix);
+        code = err != 0 ? ctl_index_fail(&ix, ctl_device_words(number, what), err)
+                        : ctl_index_commit(&ix);
     }
     ctl_index_close(&ix);
     return code;
@@ -248,8 +249,8 @@ int ctl_device_move(int argc, char **argv)
         (code = ctl_index_write(&ix)) == CTL_OK &&
         (code = ctl_find_product(&ix, product, &target)) == CTL_OK) {
         err = gw_index_device_move(ix.writer, number, target);
-        code =
-            err != 0 ? ctl_index_fail(&ix, device_words(number, what), err) : ctl_index_commit(&ix);
+        code = err != 0 ? ctl_index_fail(&ix, ctl_device_words(number, what), err)
+                        : ctl_index_commit(&ix);
     }
     ctl_index_close(&ix);
     return code;
@@ -265,7 +266,8 @@ static int token_rotate(struct ctl_index *ix, uint32_t number, uint8_t token[GW_
         return code;
     err = gw_index_token_rotate(ix->writer, number, token);
     if (err != 0)
-        return ctl_index_fail(ix, err == -EEXIST ? "the token" : device_words(number, what), err);
+        return ctl_index_fail(ix, err == -EEXIST ? "the token" : ctl_device_words(number, what),
+                              err);
     code = ctl_index_commit(ix);
     return code != CTL_OK ? code : ctl_token_print(number, token, json);
 }
@@ -303,7 +305,7 @@ int ctl_token_revoke(int argc, char **argv)
         if (err == -ENOENT && gw_catalog_device(ix.view, number, &device) == 0)
             code = ctl_fail(CTL_FAILED, "device %" PRIu32 " has no token to revoke", number);
         else
-            code = err != 0 ? ctl_index_fail(&ix, device_words(number, what), err)
+            code = err != 0 ? ctl_index_fail(&ix, ctl_device_words(number, what), err)
                             : ctl_index_commit(&ix);
     }
     ctl_index_close(&ix);
@@ -331,7 +333,7 @@ int ctl_token_window(int argc, char **argv)
         if (err == -EINVAL)
             code = ctl_fail(CTL_USAGE, "--not-after lies before --not-before");
         else
-            code = err != 0 ? ctl_index_fail(&ix, device_words(number, what), err)
+            code = err != 0 ? ctl_index_fail(&ix, ctl_device_words(number, what), err)
                             : ctl_index_commit(&ix);
     }
     ctl_index_close(&ix);

@@ -1,6 +1,6 @@
 /*
  * tollgatectl: finds the command that its first words name and runs it. A command's words may be
- * one ("import") or two ("device add"); the longest match wins.
+ * one ("import"), two ("device add") or three ("product event add"); the longest match wins.
  */
 #include "ctl.h"
 
@@ -25,14 +25,25 @@ const char *ctl_command_words(void)
     return running;
 }
 
+enum { COMMAND_WORDS_MAX = 3 };
+
+/* The first `words` of argv with blanks between them, as far as they fit. */
+static void join_words(char **argv, int words, char *out, size_t capacity)
+{
+    size_t bytes = 0;
+
+    out[0] = '\0';
+    for (int i = 0; i < words && bytes < capacity; i++)
+        bytes += (size_t)snprintf(out + bytes, capacity - bytes, i == 0 ? "%s" : " %s", argv[i]);
+}
+
 /* The command whose words argv starts with; *used is how many words those are. */
 static const struct command *find_command(int argc, char **argv, int *used)
 {
-    for (int words = argc < 2 ? argc : 2; words > 0; words--) {
+    for (int words = argc < COMMAND_WORDS_MAX ? argc : COMMAND_WORDS_MAX; words > 0; words--) {
         char name[128];
 
-        (void)snprintf(name, sizeof name, words == 2 ? "%s %s" : "%s", argv[0],
-                       words == 2 ? argv[1] : "");
+        join_words(argv, words, name, sizeof name);
         for (size_t i = 0; i < GW_ARRAY_COUNT(commands); i++)
             if (strcmp(commands[i].words, name) == 0) {
                 *used = words;
@@ -66,7 +77,7 @@ static size_t list_commands(FILE *to, const char *family)
         if (family == NULL || is_of_family(commands[i].words, family)) {
             const char *summary = commands[i].summary, *end = strstr(summary, ". ");
 
-            (void)fprintf(to, "  %-16s %.*s\n", commands[i].words,
+            (void)fprintf(to, "  %-21s %.*s\n", commands[i].words,
                           (int)(end == NULL ? strlen(summary) : (size_t)(end - summary) + 1),
                           summary);
             count++;
@@ -74,25 +85,45 @@ static size_t list_commands(FILE *to, const char *family)
     return count;
 }
 
-static int refuse(int argc, char **argv)
+/* The leading words that may name a command: up to the first option. */
+static int count_words(int argc, char **argv)
 {
-    const char *names[GW_ARRAY_COUNT(commands)], *meant;
+    int words = 1;
+
+    while (words < argc && words < COMMAND_WORDS_MAX && argv[words][0] != '-')
+        words++;
+    return words;
+}
+
+/* What the typed words are likely to mean, all of them or fewer; NULL if nothing. */
+static const char *find_meant(char **argv, int words)
+{
+    const char *names[GW_ARRAY_COUNT(commands)], *meant = NULL;
     char typed[128];
 
-    if (argc > 1 && argv[1][0] != '-')
-        (void)snprintf(typed, sizeof typed, "%s %s", argv[0], argv[1]);
-    else
-        (void)snprintf(typed, sizeof typed, "%s", argv[0]);
     for (size_t i = 0; i < GW_ARRAY_COUNT(commands); i++)
         names[i] = commands[i].words;
-    if (strchr(typed, ' ') == NULL && has_family(typed)) {
+    for (; words > 0 && meant == NULL; words--) {
+        join_words(argv, words, typed, sizeof typed);
+        meant = ctl_did_you_mean(typed, names, GW_ARRAY_COUNT(names));
+    }
+    return meant;
+}
+
+static int refuse(int argc, char **argv)
+{
+    const int words = count_words(argc, argv);
+    const char *meant;
+    char typed[128];
+
+    join_words(argv, words, typed, sizeof typed);
+    if (has_family(typed)) {
         (void)fprintf(stderr, "tollgatectl: '%s' has these commands:\n", typed);
         (void)list_commands(stderr, typed);
         return CTL_USAGE;
     }
-    meant = ctl_did_you_mean(typed, names, GW_ARRAY_COUNT(names));
-    if (meant == NULL)
-        meant = ctl_did_you_mean(argv[0], names, GW_ARRAY_COUNT(names));
+    meant = find_meant(argv, words);
+    join_words(argv, words < 2 ? words : 2, typed, sizeof typed);
     if (meant != NULL) {
         (void)fprintf(stderr, "tollgatectl: there is no command '%s'; did you mean '%s'?\n", typed,
                       meant);
@@ -124,6 +155,7 @@ static int describe(const struct command *command)
 int ctl_help(int argc, char **argv)
 {
     const struct command *command;
+    char family[128];
     int used;
 
     if (argc <= 1) {
@@ -137,7 +169,8 @@ int ctl_help(int argc, char **argv)
     command = find_command(argc - 1, argv + 1, &used);
     if (command != NULL)
         return describe(command);
-    if (argc == 2 && list_commands(stdout, argv[1]) > 0)
+    join_words(argv + 1, argc - 1, family, sizeof family);
+    if (list_commands(stdout, family) > 0)
         return CTL_OK;
     return refuse(argc - 1, argv + 1);
 }

@@ -69,17 +69,6 @@ int ctl_org_open(int argc, char **argv)
     return org_set_closed(argc, argv, false);
 }
 
-static int dump(json_t *list)
-{
-    const int failed = list == NULL || json_dumpf(list, stdout, JSON_INDENT(2)) != 0;
-
-    json_decref(list);
-    if (failed)
-        return ctl_fail(CTL_FAILED, "the list could not be printed");
-    (void)putchar('\n');
-    return CTL_OK;
-}
-
 static int org_list(struct ctl_index *ix, bool json)
 {
     json_t *list = json ? json_array() : NULL;
@@ -103,7 +92,7 @@ static int org_list(struct ctl_index *ix, bool json)
         json_decref(list);
         return ctl_index_fail(ix, "the list of organisations", err);
     }
-    return json ? dump(list) : CTL_OK;
+    return json ? ctl_json_print(list) : CTL_OK;
 }
 
 int ctl_org_list(int argc, char **argv)
@@ -250,7 +239,7 @@ static int product_list(struct ctl_index *ix, bool json)
         json_decref(list);
         return ctl_index_fail(ix, "the list of products", err);
     }
-    return json ? dump(list) : CTL_OK;
+    return json ? ctl_json_print(list) : CTL_OK;
 }
 
 int ctl_product_list(int argc, char **argv)
