@@ -147,6 +147,7 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
 
         options.epoch = gw_journal_writer_epoch(g->writer);
         options.index = g->index;
+        options.zones = g->zones;
         options.lane = gw_uplink_lane(g->uplink, i);
         options.penalties = g->penalties;
         options.values = g->values;
@@ -270,6 +271,26 @@ static int open_index(struct gateway *g, char *why)
     return EXIT_OK;
 }
 
+/* Without it devices are served all the same, but for questions about another zone than UTC. */
+static void load_zones(struct gateway *g)
+{
+    uint32_t skipped;
+    int err;
+
+    if (g->config->time_zones == NULL)
+        return;
+    err = gw_zones_load(g->config->time_zones, &g->zones, &skipped);
+    if (err != 0)
+        gw_log(GW_LOG_WARN, "no_time_zones", GW_TEXT("path", g->config->time_zones),
+               GW_TEXT("error", strerror(-err)),
+               GW_TEXT("hint",
+                       "devices that have a time zone get no answer to rtc; install tzdata, "
+                       "or name its folder with time.zones"));
+    else
+        gw_log(skipped == 0 ? GW_LOG_INFO : GW_LOG_WARN, "time_zones",
+               GW_U64("count", gw_zones_count(g->zones)), GW_U64("skipped", skipped));
+}
+
 static int open_journal(struct gateway *g, char *why)
 {
     struct gw_journal_options options = {
@@ -365,6 +386,7 @@ static int start(struct gateway *g, char *why)
         (code = block_signals(g, why)) != EXIT_OK)
         return code;
     plan_log(&g->plan);
+    load_zones(g);
     if ((code = tickets_create(g->config, &g->ticket_keys, why)) != EXIT_OK ||
         (code = open_index(g, why)) != EXIT_OK ||
         (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
@@ -575,6 +597,7 @@ static void release(struct gateway *g)
     if (g->reader != NULL)
         gw_index_reader_close(g->reader);
     gw_index_close(g->index);
+    gw_zones_destroy(g->zones);
     gw_ticket_keys_release(g->ticket_keys);
     free(g->threads);
     free(g->shards);

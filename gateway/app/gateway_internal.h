@@ -23,6 +23,7 @@
 #include <gw/tls/ticket.h>
 #include <gw/uplink/uplink.h>
 #include <gw/values/values.h>
+#include <gw/zone/zone.h>
 
 enum { WHY_BYTES = 512 };
 
@@ -99,6 +100,7 @@ struct gateway {
     struct listeners listeners;
     struct gw_index *index;
     struct gw_index_reader *reader; /* of the control thread */
+    struct gw_zones *zones;         /* NULL: no tz database  */
     struct gw_journal_writer *writer;
     struct gw_journal_recovery recovery;
     struct gw_values *values; /* NULL: they are off */

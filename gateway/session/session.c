@@ -8,9 +8,6 @@
  */
 #include <gw/session/session.h>
 
-#include <stdio.h>
-#include <string.h>
-
 #include <gw/base/assert.h>
 #include <gw/wire/body.h>
 
@@ -177,6 +174,10 @@ static void on_event(const struct gw_session *s, const struct gw_session_cold *c
     record->name = event.code;
     record->value = event.text;
     answer_when_durable(todo, GW_RESPONSE_OK);
+    if (frame->type == GW_FRAME_EVENT_LOG) {
+        todo->ask = GW_ASK_EVENT;
+        todo->asked = event.code;
+    }
 }
 
 /* Silent whatever comes: an end without a begin, a begin twice and a group cut short are legal. */
@@ -203,24 +204,10 @@ static void on_group(struct gw_session *s, struct gw_session_cold *cold, struct 
     (void)publish(s, cold, wall_us, GW_RECORD_GROUP_BEGIN, todo);
 }
 
-static void answer_body(struct gw_session_todo *todo, const char *prefix, size_t prefix_bytes,
-                        uint64_t number)
-{
-    int digits;
-
-    gw_assert(prefix_bytes + 21 <= sizeof todo->body);
-    memcpy(todo->body, prefix, prefix_bytes);
-    digits = snprintf((char *)todo->body + prefix_bytes, sizeof todo->body - prefix_bytes, "%llu",
-                      (unsigned long long)number);
-    todo->body_bytes = (uint8_t)(prefix_bytes + (size_t)digits);
-    todo->answer = GW_ANSWER_BODY;
-}
-
 static void on_internal(const struct gw_session *s, const struct gw_session_cold *cold,
                         const struct gw_frame *frame, uint64_t wall_us,
                         struct gw_session_todo *todo)
 {
-    static const char rtc[] = "rtc", utc_time[] = "utc\0time"; /* their last NUL separates */
     struct gw_internal_request request;
 
     gw_internal_parse(frame->body, &request);
@@ -232,12 +219,13 @@ static void on_internal(const struct gw_session *s, const struct gw_session_cold
         todo->ask = GW_ASK_PRODUCT;
         todo->asked = request.info.product; /* empty: the token alone decides */
         break;
-    case GW_INTERNAL_RTC: /* no device has a time zone yet: its wall clock is UTC */
-        answer_body(todo, rtc, sizeof rtc, wall_us / 1000000);
-        break;
+    case GW_INTERNAL_RTC:
     case GW_INTERNAL_UTC:
-        if (gw_bytes_are(request.argument, "time"))
-            answer_body(todo, utc_time, sizeof utc_time, wall_us / 1000);
+        todo->ask = GW_ASK_ZONE;
+        break;
+    case GW_INTERNAL_META_GET:
+        todo->ask = GW_ASK_FIELD;
+        todo->asked = request.argument;
         break;
     case GW_INTERNAL_META_SET: {
         struct gw_record *record = publish(s, cold, wall_us, GW_RECORD_META_SET, todo);
@@ -247,7 +235,6 @@ static void on_internal(const struct gw_session *s, const struct gw_session_cold
         answer_when_durable(todo, GW_RESPONSE_OK);
         break;
     }
-    case GW_INTERNAL_META_GET:
     case GW_INTERNAL_UNKNOWN:
         break;
     }

@@ -214,10 +214,25 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
         hold(sh, s, frame);
         return;
     }
-    if (todo->ask == GW_ASK_LOGIN)
+    switch (todo->ask) {
+    case GW_ASK_NOTHING:
+        break;
+    case GW_ASK_LOGIN:
         do_login(sh, s, frame, todo);
-    else if (todo->ask == GW_ASK_PRODUCT)
+        break;
+    case GW_ASK_PRODUCT:
         do_info(sh, s, frame, todo);
+        break;
+    case GW_ASK_ZONE:
+        tell_time(sh, s, frame, todo);
+        break;
+    case GW_ASK_FIELD:
+        tell_field(sh, s, todo);
+        break;
+    case GW_ASK_EVENT:
+        check_event(sh, s, todo);
+        break;
+    }
     if (todo->publish)
         publish_record(sh, s, &todo->record);
     switch (todo->answer) {
@@ -234,9 +249,8 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
         answer_ping(sh, s, todo->msg_id);
         break;
     case GW_ANSWER_BODY: {
-        struct gw_frame reply = {.type = GW_FRAME_INTERNAL,
-                                 .msg_id = todo->msg_id,
-                                 .body = gw_bytes_of(todo->body, todo->body_bytes)};
+        struct gw_frame reply = {
+            .type = GW_FRAME_INTERNAL, .msg_id = todo->msg_id, .body = todo->body};
 
         if (todo->msg_id != 0)
             reply_frame(sh, s, &reply);

@@ -6,6 +6,7 @@
  *   admit.c      who may begin a TLS handshake, and when
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
+ *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
@@ -163,6 +164,7 @@ struct gw_shard {
     uint8_t plain[PLAIN_BYTES_MAX];
     uint8_t joined[JOINED_BYTES_MAX];
     uint8_t replies[REPLY_BYTES_MAX];
+    uint8_t answer[GW_SESSION_ANSWER_BYTES_MAX];
     uint32_t reply_bytes;
     const struct gw_session *fed; /* its input is being worked on: it sends when that is done */
     bool rescan; /* take_frames put bytes into s->rx that come before what it left */
@@ -271,6 +273,12 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
 bool lane_has_room(const struct gw_shard *sh);
 /* The lane is full: the session is not read before it has room. */
 void park_for_lane(struct gw_shard *sh, struct gw_session *s);
+
+/* asks.c: do what todo->ask says, for a frame of a live session */
+void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_frame *frame,
+               struct gw_session_todo *todo);
+void tell_field(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
+void check_event(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
 
 /* answers.c */
 void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,

@@ -27,9 +27,11 @@
 #include <gw/base/defs.h>
 #include <gw/base/timer_wheel.h>
 #include <gw/journal/record.h>
+#include <gw/token/details.h>
 #include <gw/token/index.h>
 #include <gw/wire/frame.h>
 #include <gw/wire/internal.h>
+#include <gw/zone/zone.h>
 
 enum gw_close_reason {
     GW_CLOSE_NONE,
@@ -137,7 +139,12 @@ struct gw_session_limits {
 };
 
 /* A login body is refused at its header above this. */
-enum { GW_LOGIN_BODY_BYTES_MAX = 64, GW_SESSION_ANSWER_BYTES_MAX = 64 };
+enum { GW_LOGIN_BODY_BYTES_MAX = 64 };
+
+/* The longest body of ours: "meta", the name of a field and its value, each behind a NUL. */
+enum {
+    GW_SESSION_ANSWER_BYTES_MAX = 4 + 1 + GW_FIELD_NAME_BYTES_MAX + 1 + GW_FIELD_VALUE_BYTES_MAX
+};
 
 /*
  * What one event asks of the shard, in the order in which it is done: ask, publish, answer, close.
@@ -148,6 +155,10 @@ struct gw_session_todo {
         GW_ASK_LOGIN,   /* look `asked` up as a token, then gw_session_login            */
         GW_ASK_PRODUCT, /* is `asked` the session's product? then gw_session_info       */
         GW_ASK_VALUES,  /* `asked` is a HARDWARE_SYNC's body: the values that it names  */
+        GW_ASK_ZONE,    /* what is the device's time zone? then gw_session_time         */
+        GW_ASK_FIELD,   /* what is its metadata field `asked`? then gw_session_field    */
+        GW_ASK_EVENT,   /* has its product other events than `asked`? then
+                           gw_session_event_unknown; else what is said here is done     */
     } ask;
     struct gw_bytes asked;
     bool publish; /* `record` lacks epoch, sequence and device: the shard's             */
@@ -161,8 +172,7 @@ struct gw_session_todo {
     } answer;
     uint16_t msg_id; /* 0: nothing may be answered                                            */
     uint16_t status;
-    uint8_t body_bytes;
-    uint8_t body[GW_SESSION_ANSWER_BYTES_MAX];
+    struct gw_bytes body;
     bool hold;                  /* keep the frame until the info frame came                   */
     enum gw_close_reason close; /* after the answer                                           */
 };
@@ -194,6 +204,22 @@ void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
 void gw_session_info(struct gw_session *s, struct gw_session_cold *cold,
                      const struct gw_session_limits *limits, const struct gw_frame *frame,
                      bool product_matches, struct gw_session_todo *todo);
+
+/*
+ * The answer to GW_ASK_ZONE, for the "rtc" or "utc" frame that asked. `zone` NULL: the device has
+ * one that this machine knows nothing of, and gets what can be told without. Both write the body
+ * into `out`, on loan to `todo`.
+ */
+void gw_session_time(const struct gw_frame *frame, const struct gw_zone *zone, uint64_t wall_us,
+                     uint8_t out[GW_SESSION_ANSWER_BYTES_MAX], struct gw_session_todo *todo);
+
+/* The answer to GW_ASK_FIELD: `value` NULL when the device has no such field. */
+void gw_session_field(const struct gw_session_cold *cold, struct gw_bytes name,
+                      const struct gw_bytes *value, uint8_t out[GW_SESSION_ANSWER_BYTES_MAX],
+                      struct gw_session_todo *todo);
+
+/* The answer to GW_ASK_EVENT, when the product has events, and not this one. */
+void gw_session_event_unknown(struct gw_session_todo *todo);
 
 /* ceil(2.3 * heartbeat), the heartbeat clamped to the limits first. */
 uint16_t gw_session_idle_s(const struct gw_session_limits *limits, int64_t heartbeat_s);

@@ -20,6 +20,7 @@
 #include <gw/token/index.h>
 #include <gw/uplink/lane.h>
 #include <gw/values/values.h>
+#include <gw/zone/zone.h>
 
 struct gw_shard;
 
@@ -54,6 +55,7 @@ struct gw_shard_options {
     uint32_t listener_count;
     struct gw_tls_context *tls; /* this shard's own, given away; NULL without TLS listeners   */
     struct gw_index *index;
+    const struct gw_zones *zones; /* of all shards; NULL: no device's zone is known but UTC    */
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
     struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
