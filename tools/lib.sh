@@ -26,7 +26,7 @@ packages_build=(gcc libc6-dev make cmake ninja-build pkg-config liburing-dev
 [[ ! -f bench/micro/CMakeLists.txt ]] || packages_build+=(g++ libbenchmark-dev)
 # What the tests need on top.
 packages_check=(g++ clang clang-format clang-tidy llvm libcmocka-dev libbenchmark-dev
-    libbearssl-dev libmbedtls-dev openssl binutils procps iproute2 git
+    libbearssl-dev libmbedtls-dev libhttp-parser-dev curl openssl binutils procps iproute2 git
     tzdata)
 
 # is_installed PACKAGE

@@ -20,12 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <gw/base/assert.h>
 
-#include "admin_internal.h"
+#include <gw/http/request.h>
+#include <gw/http/response.h>
 
 /* After accept found no descriptor free: the listener stays readable, and poll would spin. */
 #define ACCEPT_PAUSE_NS (100 * GW_NS_PER_MS)
@@ -173,46 +173,6 @@ int gw_admin_wait_ms(const struct gw_admin *admin, struct gw_instant now)
     return (int)((wait_ns + GW_NS_PER_MS - 1) / GW_NS_PER_MS); /* at most 5 s */
 }
 
-static const char *status_text(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        gw_unreachable("a page answered with a status that is not documented");
-    }
-}
-
-/* RFC 9110 5.6.7, whatever the locale. */
-static void print_date(struct gw_text *out)
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t now_s = (time_t)(gw_clock_wall_us() / 1000000);
-    struct tm now;
-
-    if (gmtime_r(&now_s, &now) == NULL)
-        return;
-    gw_text_print(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[now.tm_wday],
-                  now.tm_mday, months[now.tm_mon], now.tm_year + 1900, now.tm_hour, now.tm_min,
-                  now.tm_sec);
-}
-
 static const struct gw_admin_route *find_route(const struct gw_admin *admin, struct gw_bytes path)
 {
     for (size_t i = 0; i < admin->route_count; i++)
@@ -223,36 +183,41 @@ static const struct gw_admin_route *find_route(const struct gw_admin *admin, str
 
 /* Fills c->out for a request that was read whole, or refused before that. */
 static void answer(const struct gw_admin *admin, struct connection *c,
-                   const struct gw_admin_request *request)
+                   const struct gw_http_request *request)
 {
+    static const char allowed[] = "GET, HEAD", plain[] = "text/plain; charset=utf-8";
     const struct gw_admin_route *route = NULL;
-    const char *type = "text/plain; charset=utf-8";
+    struct gw_http_response response = {.content_type = plain,
+                                        .date_s = gw_clock_wall_us() / 1000000};
+    uint8_t head[GW_HTTP_RESPONSE_HEAD_BYTES];
     struct gw_text body = GW_TEXT_EMPTY;
-    int status = request->status;
+    int status = request->fault == GW_HTTP_FAULT_NONE ? 0 : gw_http_fault_status(request->fault);
 
     if (status == 0 && (route = find_route(admin, request->path)) == NULL)
         status = 404;
-    if (status == 0 && !request->is_get && !request->is_head)
+    if (status == 0 && (request->method & (GW_HTTP_GET | GW_HTTP_HEAD)) == 0)
         status = 405;
     if (status == 0) {
         status = route->page(admin->context, &body);
-        type = route->content_type;
+        response.content_type = route->content_type;
     }
     if (body.failed) { /* half a page would be taken for a whole one */
         gw_text_fini(&body);
         status = 500;
-        type = "text/plain; charset=utf-8";
+        response.content_type = plain;
     }
+    response.status = (uint16_t)status;
     if (body.bytes == 0 && status != 200)
-        gw_text_print(&body, "%d %s\n", status, status_text(status));
+        gw_text_print(&body, "%d %s\n", status, gw_http_reason(response.status));
+    if (status == 405)
+        response.allow = allowed;
+    response.body = gw_bytes_of(body.data, body.bytes);
+    response.head_only = true; /* the page goes behind it, or is left out */
+    size_t head_bytes = gw_http_response_write(head, sizeof head, &response);
 
-    gw_text_print(&c->out, "HTTP/1.1 %d %s\r\n", status, status_text(status));
-    print_date(&c->out);
-    gw_text_print(&c->out,
-                  "Content-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-                  "Connection: close\r\n%s\r\n",
-                  type, body.bytes, status == 405 ? "Allow: GET, HEAD\r\n" : "");
-    if (!request->is_head)
+    gw_assert(head_bytes > 0);
+    gw_text_append(&c->out, gw_bytes_of(head, head_bytes));
+    if (request->method != GW_HTTP_HEAD)
         gw_text_append(&c->out, gw_bytes_of(body.data, body.bytes));
     gw_text_fini(&body);
 }
@@ -278,13 +243,15 @@ static void on_writable(struct connection *c)
 
 static void on_request(const struct gw_admin *admin, struct connection *c)
 {
-    struct gw_admin_request request;
+    static const struct gw_http_limits limits = {
+        .head_bytes_max = GW_ADMIN_REQUEST_BYTES_MAX,
+        .headers_max = GW_ADMIN_HEADERS_MAX,
+        .body_bytes_max = UINT32_MAX, /* it is dropped with whatever else follows */
+    };
+    struct gw_http_request request;
 
-    if (gw_admin_request_read(gw_bytes_of(c->in, c->in_bytes), &request) == GW_MORE) {
-        if (c->in_bytes < sizeof c->in)
-            return;
-        request = (struct gw_admin_request){.status = 431};
-    }
+    if (gw_http_head_read(gw_bytes_of(c->in, c->in_bytes), &limits, &request) == GW_MORE)
+        return;
     answer(admin, c, &request);
     if (c->out.failed) {
         release(c);

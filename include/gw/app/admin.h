@@ -28,6 +28,7 @@ enum {
     GW_ADMIN_CONNECTIONS_MAX = 16,
     GW_ADMIN_FDS_MAX = 1 + GW_ADMIN_CONNECTIONS_MAX,
     GW_ADMIN_REQUEST_BYTES_MAX = 4096, /* request line and header fields */
+    GW_ADMIN_HEADERS_MAX = 64,
     GW_ADMIN_WHY_BYTES = 256,
 };
 

@@ -1,0 +1,48 @@
+/*
+ * A cursor over a JSON text (RFC 8259): the reader asks for what its grammar wants next. Strict,
+ * without a tree and without memory of its own; whoever asks decides how deep it goes.
+ *
+ *     if (!gw_json_take(&json, '[')) ...
+ *     do { if (!gw_json_scalar(&json, room, sizeof room, &value)) ... } while (gw_json_take(&json,
+ * ',')); if (!gw_json_take(&json, ']') || !gw_json_ended(&json)) ...
+ */
+#ifndef GW_HTTP_JSON_H
+#define GW_HTTP_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gw/base/bytes.h>
+#include <gw/base/defs.h>
+
+struct gw_json {
+    struct gw_bytes rest;
+};
+
+/* Consumes this structural character if it comes next, after white space. */
+bool gw_json_take(struct gw_json *json, char structural);
+/* Would gw_json_take consume it? */
+bool gw_json_sees(struct gw_json *json, char structural);
+/* Nothing but white space is left. */
+bool gw_json_ended(struct gw_json *json);
+
+enum gw_json_kind { GW_JSON_STRING, GW_JSON_NUMBER, GW_JSON_BOOLEAN };
+
+struct gw_json_value {
+    enum gw_json_kind kind;
+    struct gw_bytes
+        text; /* a string's content, in `room`; a number or boolean as it stands there */
+};
+
+/*
+ * A string, a number, true or false. False when something else comes next (null among it), when it
+ * is malformed, or when the string's content needs more than `capacity` bytes.
+ */
+GW_MUST_USE bool gw_json_scalar(struct gw_json *json, uint8_t *room, size_t capacity,
+                                struct gw_json_value *out);
+
+/* Decimal digits alone, without sign or fraction; false for more than UINT64_MAX. */
+GW_MUST_USE bool gw_json_integer(struct gw_bytes text, uint64_t *out);
+
+#endif
