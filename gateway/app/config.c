@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <gw/base/assert.h>
+#include <gw/http/response.h>
 #include <gw/io/ring.h>
 
 struct loader {
@@ -448,6 +449,20 @@ static void check_admin(struct loader *l)
                  l->out->admin_listen);
 }
 
+/* It goes into every answer's head as it stands. */
+static void check_http(struct loader *l)
+{
+    const char *origin = l->out->http_cors_origin;
+    size_t bytes = 0;
+
+    while (origin != NULL && origin[bytes] > ' ' && origin[bytes] < 0x7f)
+        bytes++;
+    if (origin != NULL && (origin[bytes] != '\0' || bytes > GW_HTTP_ORIGIN_BYTES_MAX))
+        complain(l, l->lines[GW_PARAM_http_cors_origin],
+                 "http.cors_origin: one origin of at most %d visible characters, or \"*\"",
+                 GW_HTTP_ORIGIN_BYTES_MAX);
+}
+
 /* What no row can say on its own. */
 static void check_whole(struct loader *l)
 {
@@ -475,6 +490,7 @@ static void check_whole(struct loader *l)
                  "bring its own memory along");
     check_certificates(l);
     check_admin(l);
+    check_http(l);
 }
 
 /* A file of any kind but a folder, up to GW_CONFIG_FILE_BYTES_MAX, with a NUL behind it. */

@@ -16,8 +16,9 @@ static const uint8_t may_move_to[GW_SESSION_STATES] = {
     [GW_SESSION_FREE] = TO(ACCEPTING),
     [GW_SESSION_ACCEPTING] = TO(HANDSHAKE) | TO(LOGIN) | TO(FREE),
     [GW_SESSION_HANDSHAKE] = TO(LOGIN) | TO(CLOSING),
-    [GW_SESSION_LOGIN] = TO(LIVE) | TO(CLOSING),
+    [GW_SESSION_LOGIN] = TO(LIVE) | TO(HTTP) | TO(CLOSING),
     [GW_SESSION_LIVE] = TO(CLOSING),
+    [GW_SESSION_HTTP] = TO(CLOSING),
     [GW_SESSION_CLOSING] = TO(FREE),
 };
 #undef TO
@@ -46,6 +47,9 @@ void gw_session_check(const struct gw_session *s)
         gw_assert(s->device != 0);
         gw_assert(s->idle_s > 0);
         break;
+    case GW_SESSION_HTTP:
+        gw_assert((s->flags & (GW_SESSION_REGISTERED | GW_SESSION_ONLINE)) == 0);
+        break;
     case GW_SESSION_CLOSING:
         gw_assert(s->close_reason != GW_CLOSE_NONE);
         break;
@@ -67,13 +71,17 @@ uint32_t gw_session_body_bytes_max(const struct gw_session *s,
     return s->state == GW_SESSION_LIVE ? limits->frame_body_bytes_max : GW_LOGIN_BODY_BYTES_MAX;
 }
 
+bool gw_session_is_http(uint8_t byte)
+{
+    /* A frame of a known kind is a device that skipped its login. */
+    return byte >= 'A' && byte <= 'Z' && byte != GW_FRAME_EVENT_CLEAR;
+}
+
 enum gw_close_reason gw_session_first_byte(uint8_t byte)
 {
     if (byte == GW_FRAME_HW_LOGIN || byte == GW_FRAME_LOGIN)
         return GW_CLOSE_NONE;
-    /* A frame of a known kind is a device that skipped its login; the rest is not a device. */
-    return byte >= 'A' && byte <= 'Z' && byte != GW_FRAME_EVENT_CLEAR ? GW_CLOSE_UNKNOWN_PROTOCOL
-                                                                      : GW_CLOSE_NOT_LOGGED_IN;
+    return gw_session_is_http(byte) ? GW_CLOSE_UNKNOWN_PROTOCOL : GW_CLOSE_NOT_LOGGED_IN;
 }
 
 uint16_t gw_session_idle_s(const struct gw_session_limits *limits, int64_t heartbeat_s)

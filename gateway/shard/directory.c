@@ -87,6 +87,11 @@ bool directory_claim(struct directory *directory, struct place place, struct pla
     return true;
 }
 
+bool directory_knows(const struct directory *directory, uint32_t device)
+{
+    return directory->cells[cell_of(directory, device)].device != 0;
+}
+
 void directory_release(struct directory *directory, struct place place)
 {
     uint32_t hole = cell_of(directory, place.device);

@@ -40,7 +40,7 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
     record->device = s->device;
     record->session = cold->epoch;
     record->sequence = ++cold->sequence;
-    if ((record->flags & GW_RECORD_GROUPED) == 0)
+    if ((record->flags & (GW_RECORD_GROUPED | GW_RECORD_DEVICE_TIME)) == 0)
         record->time_us = gw_ring_wall_us(sh->ring);
     cold->updates_at = gw_lane_append(sh->lane, record, gw_ring_wall_us(sh->ring), now_of(sh));
     COUNT(sh, updates);
@@ -75,6 +75,13 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
     return true;
 }
 
+/* The life of this process began at `epoch` microseconds, and no gateway admits a device every
+   microsecond: numbers of this life end before the next one's begin. */
+uint64_t next_epoch(struct gw_shard *sh)
+{
+    return sh->options.epoch + sh->login_count++ * sh->options.count + sh->options.number;
+}
+
 static void on_granted(struct gw_shard *sh, struct gw_session *s)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
@@ -82,9 +89,7 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
 
     sh->live_count++;
     COUNT(sh, logins);
-    /* The life of this process began at `epoch` microseconds, and no gateway admits a device every
-       microsecond: numbers of this life end before the next one's begin. */
-    cold->epoch = sh->options.epoch + sh->login_count++ * sh->options.count + sh->options.number;
+    cold->epoch = next_epoch(sh);
     struct gw_record online = {.kind = GW_RECORD_ONLINE,
                                .value = gw_bytes_of(peer, peer_text(cold, peer, sizeof peer))};
 
@@ -280,13 +285,7 @@ static bool may_take(struct gw_shard *sh, struct gw_session *s, struct gw_sessio
         return true; /* one frame, and there is no room to keep more than a part of it */
     if (cold->tx_bytes + sh->reply_bytes > sh->options.tx_bytes_max)
         return false; /* on_send resumes */
-    if (cold->rate_ns <= now_of(sh).ns)
-        cold->slow_tick = 0; /* all paid for: it is not over its rate any more */
-    if (cold->rate_ns > now_of(sh).ns + rate_burst_ns(sh)) {
-        slow_down(sh, s);
-        return false;
-    }
-    return true;
+    return within_rate(sh, s);
 }
 
 size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
@@ -294,6 +293,11 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
     struct gw_session_cold *cold = cold_of(sh, s);
     size_t taken = 0;
 
+    if (in.size > 0 && s->state == GW_SESSION_LOGIN && sh->options.http.enabled &&
+        gw_session_is_http(in.data[0]))
+        http_begin(sh, s);
+    if (s->state == GW_SESSION_HTTP)
+        return http_take(sh, s, in);
     if (in.size > 0 && s->state == GW_SESSION_LOGIN) {
         enum gw_close_reason reason = gw_session_first_byte(in.data[0]);
 
@@ -324,7 +328,7 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
         taken += used;
         COUNT(sh, frames);
         if (s->state == GW_SESSION_LIVE)
-            cold->rate_ns = gw_max_u64(cold->rate_ns, now_of(sh).ns) + rate_frame_ns(sh);
+            charge_rate(sh, s);
         do_todo(sh, s, &frame, &todo);
         if (sh->reply_bytes + REPLY_ROOM_BYTES > REPLY_BYTES_MAX)
             flush_replies(sh, s);

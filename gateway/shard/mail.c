@@ -42,6 +42,16 @@ static void close_at(struct gw_shard *sh, const struct place *place, enum gw_clo
     retire_if_quiet(sh, s);
 }
 
+/* Its queue is only ever full when that shard has not run for MAIL_PER_PAIR messages; the answer
+   then waits in this shard. */
+static void send_answer(struct gw_shard *sh, const struct mail *answer)
+{
+    if (mail_send(sh, answer->place.shard, answer))
+        return;
+    gw_assert(sh->mail_late_count < GW_ARRAY_COUNT(sh->mail_late));
+    sh->mail_late[sh->mail_late_count++] = *answer;
+}
+
 static void on_claim(struct gw_shard *sh, const struct place *place)
 {
     struct place before;
@@ -53,12 +63,16 @@ static void on_claim(struct gw_shard *sh, const struct place *place)
         answer = (struct mail){.kind = MAIL_EVICT, .place = before};
     else
         return;
-    /* A lost eviction would leave two live sessions for one token. Its queue is only ever full when
-       that shard has not run for MAIL_PER_PAIR logins; the message then waits in this shard. */
-    if (!mail_send(sh, answer.place.shard, &answer)) {
-        gw_assert(sh->mail_late_count < GW_ARRAY_COUNT(sh->mail_late));
-        sh->mail_late[sh->mail_late_count++] = answer;
-    }
+    send_answer(sh, &answer); /* a lost eviction would leave two live sessions for one token */
+}
+
+static void on_ask(struct gw_shard *sh, const struct place *asker)
+{
+    struct mail answer = {.kind = MAIL_TELL,
+                          .connected = directory_knows(&sh->directory, asker->device),
+                          .place = *asker};
+
+    send_answer(sh, &answer);
 }
 
 static void handle(struct gw_shard *sh, const struct mail *mail)
@@ -76,6 +90,12 @@ static void handle(struct gw_shard *sh, const struct mail *mail)
     case MAIL_REFUSE:
         close_at(sh, &mail->place, GW_CLOSE_NO_MEMORY);
         break;
+    case MAIL_ASK:
+        on_ask(sh, &mail->place);
+        break;
+    case MAIL_TELL:
+        http_told(sh, &mail->place, mail->connected);
+        break;
     }
 }
 
@@ -89,7 +109,7 @@ static void send_late(struct gw_shard *sh)
             sh->mail_late[sh->mail_late_count++] = sh->mail_late[i];
 }
 
-/* Claims that could need an answer stop while many answers are late. */
+/* Claims and questions that could need an answer stop while many answers are late. */
 static bool may_handle(const struct gw_shard *sh)
 {
     return sh->mail_late_count < MAIL_LATE_MAX / 2;

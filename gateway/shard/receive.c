@@ -53,6 +53,10 @@ uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list)
  */
 static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
+    if (s->state == GW_SESSION_HTTP) {
+        http_keep(sh, s, in);
+        return;
+    }
     if (s->state != GW_SESSION_LIVE) {
         gw_assert(in.size < PRELOGIN_BYTES_MAX);
         gw_assert(in.size == 0 || in.data != NULL);
@@ -91,6 +95,8 @@ static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw
 
 static void on_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
+    if (s->state == GW_SESSION_HTTP && http_gathers(sh, s, in))
+        return;
     do {
         if (s->state == GW_SESSION_CLOSING)
             return;
@@ -246,7 +252,9 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
         if (sh->phase != SHARD_SERVING || has(s, NOT_READ_NOW) ||
             sh->cold[slot].tx_bytes > sh->options.tx_bytes_max)
             return;
-        if (must_wait_for_lane(sh, s)) {
+        if (s->state == GW_SESSION_HTTP && http_must_wait(sh, s))
+            return; /* the answer resumes */
+        if (s->state != GW_SESSION_HTTP && must_wait_for_lane(sh, s)) {
             park_for_lane(sh, s);
             return;
         }
@@ -265,10 +273,16 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
     sh->receives_inflight++;
 }
 
+bool has_kept(const struct gw_shard *sh, const struct gw_session *s)
+{
+    return !gw_chunk_queue_is_empty(&s->rx) ||
+           (s->state == GW_SESSION_HTTP && cold_of(sh, s)->prelogin_bytes > 0);
+}
+
 /* What was kept first, then the socket. */
 void resume_reading(struct gw_shard *sh, struct gw_session *s)
 {
-    if (s->state != GW_SESSION_CLOSING && !gw_chunk_queue_is_empty(&s->rx)) {
+    if (s->state != GW_SESSION_CLOSING && has_kept(sh, s)) {
         on_plaintext(sh, s, gw_bytes_of(NULL, 0));
         flush_replies(sh, s);
     }
@@ -305,12 +319,35 @@ void unslow(struct gw_shard *sh, struct gw_session *s)
     struct gw_session_cold *cold = cold_of(sh, s);
 
     s->flags &= ~(uint32_t)GW_SESSION_SLOWED;
+    if (tick_of(sh) >= cold->slow_tick && s->state == GW_SESSION_HTTP) {
+        http_over_rate(sh, s);
+        return;
+    }
     if (tick_of(sh) >= cold->slow_tick) {
         reply_status(sh, s, cold->last_id != 0 ? cold->last_id : 1, GW_RESPONSE_QUOTA_LIMIT);
         close_session(sh, s, GW_CLOSE_QUOTA);
         return;
     }
     resume_reading(sh, s);
+}
+
+bool within_rate(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    if (cold->rate_ns <= now_of(sh).ns)
+        cold->slow_tick = 0; /* all paid for: it is not over its rate any more */
+    if (cold->rate_ns <= now_of(sh).ns + rate_burst_ns(sh))
+        return true;
+    slow_down(sh, s);
+    return false;
+}
+
+void charge_rate(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    cold->rate_ns = gw_max_u64(cold->rate_ns, now_of(sh).ns) + rate_frame_ns(sh);
 }
 
 /* ---- completions ---- */

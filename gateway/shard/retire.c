@@ -50,6 +50,8 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
         sh->handshake_count--;
     if (s->state == GW_SESSION_LIVE)
         sh->live_count--;
+    if (s->state == GW_SESSION_HTTP)
+        sh->http_count--;
     gw_session_move(s, GW_SESSION_CLOSING);
     log_close(sh, s);
     flush_replies(sh, s);

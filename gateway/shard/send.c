@@ -87,7 +87,10 @@ void flush_replies(struct gw_shard *sh, struct gw_session *s)
     if (replies.size == 0 || has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT | GW_SESSION_GOODBYE))
         return;
     if (s->tls == NULL) {
-        queue_frames(sh, s, replies);
+        if (has(s, GW_SESSION_SPEAKS_HTTP))
+            queue_bytes(sh, s, replies);
+        else
+            queue_frames(sh, s, replies);
         return;
     }
     if (!gw_tls_seal(s->tls, &io, replies)) {

@@ -113,6 +113,12 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
         return -ENOMEM;
     gw_assert(options->number < options->count && options->count <= GW_SHARDS_MAX);
     gw_assert(options->rate_frames_per_s > 0 && options->listener_count <= GW_SHARD_LISTENERS_MAX);
+    gw_assert(options->http.limits.head_bytes_max <= HTTP_HEAD_BYTES_MAX &&
+              options->http.limits.chunked_bytes_max <= HTTP_CHUNKED_BYTES_MAX &&
+              options->http.value_bytes_max <= HTTP_VALUE_BYTES_MAX);
+    gw_assert(options->http.limits.head_bytes_max + options->http.limits.body_bytes_max +
+                  options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=
+              JOINED_BYTES_MAX);
     gw_assert(GW_FRAME_HEADER_BYTES + options->limits.frame_body_bytes_max +
                   options->held_bytes_max + options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=
               JOINED_BYTES_MAX);
@@ -286,6 +292,9 @@ static void on_timer(struct gw_shard *sh, struct gw_session *s)
     case GW_SESSION_LIVE:
         on_live_timer(sh, s);
         break;
+    case GW_SESSION_HTTP:
+        http_on_timer(sh, s);
+        break;
     case GW_SESSION_CLOSING:
         s->flags |= GW_SESSION_PEER_GONE;
         break;
@@ -453,6 +462,7 @@ static void publish_gauges(struct gw_shard *sh)
     gw_ring_stat(sh->ring, &stat);
     GAUGE(sh, sessions, sh->open_count);
     GAUGE(sh, sessions_live, sh->live_count);
+    GAUGE(sh, sessions_http, sh->http_count);
     GAUGE(sh, handshakes, sh->handshake_count);
     GAUGE(sh, handshakes_waiting, sh->hellos.count);
     GAUGE(sh, chunks_taken, sh->chunks.taken_count);
@@ -544,7 +554,7 @@ const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *sh)
 
 void gw_shard_check(const struct gw_shard *sh)
 {
-    uint32_t open = 0, live = 0, handshakes = 0, accepting = 0;
+    uint32_t open = 0, live = 0, http = 0, handshakes = 0, accepting = 0;
 
     gw_slab_check(&sh->sessions);
     gw_slab_check(&sh->chunks);
@@ -558,9 +568,11 @@ void gw_shard_check(const struct gw_shard *sh)
         accepting += s->state == GW_SESSION_ACCEPTING;
         open += s->state != GW_SESSION_ACCEPTING;
         live += s->state == GW_SESSION_LIVE;
+        http += s->state == GW_SESSION_HTTP;
         handshakes += s->state == GW_SESSION_HANDSHAKE && s->tls != NULL;
     }
     gw_assert(open == sh->open_count && live == sh->live_count);
+    gw_assert(http == sh->http_count);
     gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);
 }
 

@@ -7,6 +7,8 @@
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
+ *   http.c       HTTP connections: requests out of plaintext, answers in their order
+ *   http_api.c   what the requests of devices mean: a table of endpoints
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
@@ -26,6 +28,8 @@
 #include <gw/base/spsc.h>
 #include <gw/base/timer_wheel.h>
 #include <gw/shard/shard.h>
+
+#include "http_internal.h"
 
 /* ---- directory: where the devices that this shard owns are connected ---- */
 
@@ -63,12 +67,14 @@ GW_MUST_USE bool directory_claim(struct directory *directory, struct place place
 /* Forgets the device if it is still at this place; a late release of an old life changes nothing.
  */
 void directory_release(struct directory *directory, struct place place);
+bool directory_knows(const struct directory *directory, uint32_t device);
 
 /* ---- mail ---- */
 
 struct mail {
-    enum { MAIL_CLAIM, MAIL_RELEASE, MAIL_EVICT, MAIL_REFUSE } kind;
-    struct place place;
+    enum { MAIL_CLAIM, MAIL_RELEASE, MAIL_EVICT, MAIL_REFUSE, MAIL_ASK, MAIL_TELL } kind;
+    bool connected;     /* TELL: what ASK wanted to know                                       */
+    struct place place; /* ASK, TELL: the device, and who asks                             */
 };
 
 /* Sends, or handles at once when it is for this shard. False: that queue is full, try next turn. */
@@ -81,16 +87,19 @@ bool mail_waits(const struct gw_shard *sh);
 
 /* ---- the shard ---- */
 
+enum answer_kind {
+    ANSWER_STATUS,
+    ANSWER_PING, /* give cold.ping_id, the newest                  */
+    ANSWER_SYNC, /* read on: the sync in front can be answered now */
+    ANSWER_HTTP, /* an empty 200                                   */
+};
+
 /* An answer that waits until `sequence` of the lane is durable. */
 struct waiting_answer {
     uint64_t sequence;
     uint32_t slot, generation;
     uint16_t msg_id, status;
-    enum waiting_kind {
-        WAITING_STATUS,
-        WAITING_PING, /* give cold.ping_id instead, the newest           */
-        WAITING_SYNC, /* read on: the sync in front can be answered now  */
-    } kind;
+    enum answer_kind kind;
 };
 
 /* Sessions that wait for the same thing, linked by cold.park_next; PARKED while in one. */
@@ -112,7 +121,7 @@ enum {
     PRELOGIN_BYTES_MAX = GW_FRAME_HEADER_BYTES + GW_LOGIN_BODY_BYTES_MAX,
     /* What take_frames may see at once: held frames, a partial frame, one receive, and the records
        of TLS that it completes; gw_shard_create checks it against the parameters. */
-    JOINED_BYTES_MAX = 256 << 10,
+    JOINED_BYTES_MAX = 1 << 20,
     MAIL_PER_PAIR = 1024,
     MAIL_LATE_MAX = 256,
 };
@@ -133,7 +142,7 @@ struct gw_shard {
     struct gw_slab chunks;
     struct gw_timer_wheel wheel;
     struct gw_instant start;
-    uint32_t live_count, open_count, handshake_count, accepting_count;
+    uint32_t live_count, http_count, open_count, handshake_count, accepting_count;
     uint64_t login_count; /* for session epochs */
 
     /* work that waits */
@@ -169,6 +178,8 @@ struct gw_shard {
     const struct gw_session *fed; /* its input is being worked on: it sends when that is done */
     bool rescan; /* take_frames put bytes into s->rx that come before what it left */
     uint8_t cipher[GW_TLS_OUT_BYTES_MAX];
+    struct http_call call; /* the request that is being answered */
+    uint8_t chunked[HTTP_CHUNKED_BYTES_MAX];
 
     struct gw_shard_metrics metrics;
 
@@ -262,6 +273,12 @@ void resume_parked(struct gw_shard *sh);
 /* It is over its rate: nothing more is taken until its timer says so. */
 void slow_down(struct gw_shard *sh, struct gw_session *s);
 void unslow(struct gw_shard *sh, struct gw_session *s);
+/* Is it within its rate? If not, it was slowed. */
+bool within_rate(struct gw_shard *sh, struct gw_session *s);
+/* One frame, or request, was taken. */
+void charge_rate(struct gw_shard *sh, struct gw_session *s);
+/* Bytes wait to be taken before any that are yet to be read. */
+bool has_kept(const struct gw_shard *sh, const struct gw_session *s);
 void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot);
 uint32_t slot_list_pop(struct gw_shard *sh, struct slot_list *list);
 
@@ -279,8 +296,29 @@ void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_
                struct gw_session_todo *todo);
 void tell_field(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
 void check_event(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
+/* Numbers of logins: unique for ever. */
+uint64_t next_epoch(struct gw_shard *sh);
+
+/* http.c */
+/* The connection's first byte was a letter. */
+void http_begin(struct gw_shard *sh, struct gw_session *s);
+/* Takes every whole request of `in` that may be taken; returns how many bytes they were. */
+size_t http_take(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
+/* Keeps what was not taken. */
+void http_keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
+/* True: the request cannot be whole yet, or may not be taken; `in` was put behind what is kept. */
+bool http_gathers(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
+/* Nothing more is to be read before an answer was given. */
+bool http_must_wait(const struct gw_shard *sh, const struct gw_session *s);
+/* An answer that waited may be given. */
+void http_give(struct gw_shard *sh, struct gw_session *s);
+/* The owner of a device tells whether it is connected. */
+void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
+void http_over_rate(struct gw_shard *sh, struct gw_session *s);
+void http_on_timer(struct gw_shard *sh, struct gw_session *s);
 
 /* answers.c */
+void answer_http_when_durable(struct gw_shard *sh, struct gw_session *s);
 void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
                          uint16_t status);
 void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id);

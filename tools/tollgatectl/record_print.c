@@ -190,6 +190,8 @@ void record_print_json(FILE *out, const struct gw_journal_item *item)
         (void)fprintf(out, ",\"kind\":%u", record->kind);
     if ((record->flags & GW_RECORD_GROUPED) != 0)
         (void)fputs(",\"grouped\":true", out);
+    if ((record->flags & GW_RECORD_FROM_HTTP) != 0)
+        (void)fputs(",\"origin\":\"http\"", out);
     if (has_pin(record))
         (void)fprintf(out, ",\"pin\":\"%c%u\"", toupper((unsigned char)record->bank), record->pin);
     if (has_pin(record) && record->pin_count > 1)

@@ -33,6 +33,9 @@ enum gw_record_kind {
 enum gw_record_flags {
     GW_RECORD_GROUPED = 1,     /* member of a group                                          */
     GW_RECORD_DEVICE_TIME = 2, /* time_us came from the device, not from our clock           */
+    GW_RECORD_FROM_HTTP = 4,   /* came in an HTTP request; msg_id is 0, and the session is what
+                                  one connection did in the name of one device, without
+                                  ONLINE and OFFLINE                                          */
 };
 
 struct gw_record {

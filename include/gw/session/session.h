@@ -2,15 +2,17 @@
  * The life of one device connection, without its input and output: events go in, a short to-do
  * list comes out. Calls nobody back, allocates nothing, knows no clock but what it is told.
  *
- *   FREE --> ACCEPTING --> HANDSHAKE --> LOGIN --> LIVE
- *    ^           |             |           |        |
- *    |           +--(no TLS)---|---------->|        |
- *    +---- CLOSING <-----------+-----------+--------+
+ *   FREE --> ACCEPTING --> HANDSHAKE --> LOGIN --> LIVE or HTTP
+ *    ^           |             |           |           |
+ *    |           +--(no TLS)---|---------->|           |
+ *    +---- CLOSING <-----------+-----------+-----------+
  *
  *   ACCEPTING  the slot waits for a connection; no peer yet
  *   HANDSHAKE  TLS runs, or waits for its turn (no TLS state yet); handshake deadline
  *   LOGIN      the first frame must be a login; login deadline
  *   LIVE       device set, registered in the directory, heartbeat deadline
+ *   HTTP       it began with a letter: requests, each with a token of its own; `device` is the
+ *              newest one's, and not registered; a deadline for the request, or for the next one
  *   CLOSING    reason set (the first one wins), nothing new starts; last bytes get a short time,
  *              then everything is cancelled; FREE after the last completion
  *
@@ -51,31 +53,43 @@ enum gw_session_state {
     GW_SESSION_HANDSHAKE,
     GW_SESSION_LOGIN,
     GW_SESSION_LIVE,
+    GW_SESSION_HTTP,
     GW_SESSION_CLOSING,
     GW_SESSION_STATES,
 };
 
 enum gw_session_flags {
-    GW_SESSION_TLS = 1 << 0,         /* came in on a TLS listener                           */
-    GW_SESSION_READABLE = 1 << 1,    /* the socket may hold bytes: only a recv clears it    */
-    GW_SESSION_RECV = 1 << 2,        /* a recv is in flight                                 */
-    GW_SESSION_SEND = 1 << 3,        /* a send is in flight                                 */
-    GW_SESSION_POLL = 1 << 4,        /* the multishot poll is armed                         */
-    GW_SESSION_PARKED = 1 << 5,      /* in a park list of the shard, waiting to read        */
-    GW_SESSION_SLOWED = 1 << 6,      /* over its rate: reads again when its timer says so   */
-    GW_SESSION_INFO_SEEN = 1 << 7,   /* the info frame came and named the right product     */
-    GW_SESSION_PING_WAITS = 1 << 8,  /* cold.ping_id waits for the disk                     */
-    GW_SESSION_REGISTERED = 1 << 9,  /* the directory was told; it must be told of the end  */
-    GW_SESSION_ONLINE = 1 << 10,     /* an ONLINE record was written; OFFLINE is owed       */
-    GW_SESSION_SHUT = 1 << 11,       /* CLOSING: our side of the stream is shut             */
-    GW_SESSION_CANCELLED = 1 << 12,  /* CLOSING: operations were told to end                */
-    GW_SESSION_CLOSED = 1 << 13,     /* CLOSING: the close was queued                       */
-    GW_SESSION_GROUPED = 1 << 14,    /* between GROUP b/t and e                             */
-    GW_SESSION_GROUP_TIME = 1 << 15, /* the group's time came from the device               */
-    GW_SESSION_PEER_GONE = 1 << 16,  /* end of stream or an error was read                  */
-    GW_SESSION_HELD = 1 << 17,       /* frames wait for the info frame in cold.held         */
-    GW_SESSION_GOODBYE = 1 << 18,    /* the peer ended TLS; what it said before comes first */
-    GW_SESSION_SYNC_WAITS = 1 << 19, /* a HARDWARE_SYNC waits for the disk in front of the rest */
+    GW_SESSION_TLS = 1 << 0,          /* came in on a TLS listener                           */
+    GW_SESSION_READABLE = 1 << 1,     /* the socket may hold bytes: only a recv clears it    */
+    GW_SESSION_RECV = 1 << 2,         /* a recv is in flight                                 */
+    GW_SESSION_SEND = 1 << 3,         /* a send is in flight                                 */
+    GW_SESSION_POLL = 1 << 4,         /* the multishot poll is armed                         */
+    GW_SESSION_PARKED = 1 << 5,       /* in a park list of the shard, waiting to read        */
+    GW_SESSION_SLOWED = 1 << 6,       /* over its rate: reads again when its timer says so   */
+    GW_SESSION_INFO_SEEN = 1 << 7,    /* the info frame came and named the right product     */
+    GW_SESSION_PING_WAITS = 1 << 8,   /* cold.ping_id waits for the disk                     */
+    GW_SESSION_REGISTERED = 1 << 9,   /* the directory was told; it must be told of the end  */
+    GW_SESSION_ONLINE = 1 << 10,      /* an ONLINE record was written; OFFLINE is owed       */
+    GW_SESSION_SHUT = 1 << 11,        /* CLOSING: our side of the stream is shut             */
+    GW_SESSION_CANCELLED = 1 << 12,   /* CLOSING: operations were told to end                */
+    GW_SESSION_CLOSED = 1 << 13,      /* CLOSING: the close was queued                       */
+    GW_SESSION_GROUPED = 1 << 14,     /* between GROUP b/t and e                             */
+    GW_SESSION_GROUP_TIME = 1 << 15,  /* the group's time came from the device               */
+    GW_SESSION_PEER_GONE = 1 << 16,   /* end of stream or an error was read                  */
+    GW_SESSION_HELD = 1 << 17,        /* frames wait for the info frame in cold.held         */
+    GW_SESSION_GOODBYE = 1 << 18,     /* the peer ended TLS; what it said before comes first */
+    GW_SESSION_SPEAKS_HTTP = 1 << 19, /* was in HTTP, and is in it or CLOSING               */
+    GW_SESSION_SYNC_WAITS = 1 << 20,  /* a HARDWARE_SYNC waits for the disk, before the rest */
+};
+
+/* Of a connection that speaks HTTP: what stands between it and its next request. */
+enum gw_session_http_flags {
+    GW_SESSION_HTTP_ASKED = 1 << 0,   /* another shard was asked for the answer                */
+    GW_SESSION_HTTP_BLOCKED = 1 << 1, /* the next answer must not overtake those that wait     */
+    GW_SESSION_HTTP_LAST = 1 << 2,    /* it is to be closed after the answers that wait        */
+    GW_SESSION_HTTP_HEAD = 1 << 3,    /* the answer asked for is one to HEAD                   */
+    GW_SESSION_HTTP_PARTIAL = 1 << 4, /* part of a request is here, its deadline runs          */
+    GW_SESSION_HTTP_LOOKED = 1 << 5,  /* its head was looked at, and its body may come         */
 };
 
 /* What every event touches: one cache line. */
@@ -104,15 +118,23 @@ _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessi
  * (64 ms), since the shard's start; a deadline in ticks is never early and at most one late.
  */
 struct gw_session_cold {
-    uint64_t epoch;         /* names this login for ever                                      */
-    uint64_t updates_at;    /* lane sequence that holds its newest record                     */
-    uint64_t rate_ns;       /* when the frames taken so far are paid for, at the allowed rate */
-    uint64_t group_us;      /* time of the members of the open group                          */
+    uint64_t epoch;      /* names this login for ever                                      */
+    uint64_t updates_at; /* lane sequence that holds its newest record                     */
+    uint64_t rate_ns;    /* when the frames taken so far are paid for, at the allowed rate */
+    union {
+        uint64_t group_us; /* LIVE: time of the members of the open group                     */
+        struct {
+            uint32_t need;  /* fewer bytes than this are no reason to look at the request again */
+            uint16_t waits; /* answers that wait for the disk                                 */
+            uint8_t flags;  /* enum gw_session_http_flags                                     */
+        } http;
+    };
     uint32_t deadline_tick; /* of the handshake, the login or the held frames                 */
     uint32_t send_tick;     /* when the send in flight must have got somewhere                */
     union {
         uint32_t ping_tick;  /* LIVE: when the next PING of ours is due while one of theirs waits */
         uint32_t hello_tick; /* HANDSHAKE: when it began to wait for its turn                     */
+        uint32_t http_done;  /* HTTP: points of the request under way that were recorded          */
     };
     uint32_t slow_tick; /* over its rate, and closed if it still is then; 0: it is not    */
     uint32_t sequence;  /* of the last record                                             */
@@ -126,7 +148,7 @@ struct gw_session_cold {
     uint16_t last_id;           /* of the newest frame, for a status that answers no frame    */
     uint16_t buffer_bytes;      /* "buff-in": larger bodies are never sent to this device     */
     uint16_t peer_port;
-    uint8_t prelogin_bytes : 7; /* of a partial login, in the shard's own array               */
+    uint8_t prelogin_bytes : 7; /* of a partial login or request, in the shard's own array    */
     uint8_t peer_is_v6 : 1;
     uint8_t product_flags;
     uint8_t peer[16]; /* network order; v4 in the first four bytes                            */
@@ -189,6 +211,8 @@ uint32_t gw_session_body_bytes_max(const struct gw_session *s,
 
 /* May this byte begin a device's stream? Otherwise the reason to close. */
 enum gw_close_reason gw_session_first_byte(uint8_t byte);
+/* Does it begin a request? Only asked of the first byte: what speaks HTTP does so to its end. */
+bool gw_session_is_http(uint8_t byte);
 
 /* A frame arrived in LOGIN or LIVE. */
 void gw_session_frame(struct gw_session *s, struct gw_session_cold *cold,

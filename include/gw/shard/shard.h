@@ -13,6 +13,7 @@
 
 #include <gw/base/counter.h>
 #include <gw/base/defs.h>
+#include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
 #include <gw/shard/penalty.h>
@@ -29,6 +30,18 @@ enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256 };
 struct gw_shard_listener {
     int fd; /* bound and listening, this shard's own (SO_REUSEPORT); the caller closes it */
     bool tls;
+};
+
+/* HTTP on the devices' ports. */
+struct gw_shard_http_options {
+    bool enabled;
+    struct gw_http_limits limits;
+    uint32_t value_bytes_max; /* of one value, resolved                                       */
+    uint32_t points_max;      /* in one batch                                                 */
+    uint32_t point_age_s_max; /* how far a point's time may be from ours, either way          */
+    uint32_t request_s_max;   /* from a request's first byte to its last                      */
+    uint32_t idle_s_max;      /* for the next request                                         */
+    const char *cors_origin;  /* NULL: pages of other origins may not read our answers        */
 };
 
 struct gw_shard_options {
@@ -49,6 +62,7 @@ struct gw_shard_options {
     uint32_t rate_frames_per_s, rate_burst, rate_over_s_max;
     uint32_t mismatch_delay_s, mismatch_delay_s_max;
     struct gw_session_limits limits;
+    struct gw_shard_http_options http;
     uint64_t epoch; /* when this process's life of the log began, in us: session epochs count on */
     struct gw_ring_options ring;
     struct gw_shard_listener listeners[GW_SHARD_LISTENERS_MAX];

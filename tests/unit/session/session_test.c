@@ -55,10 +55,11 @@ static void give(struct life *l, uint8_t type, uint16_t id, struct gw_bytes body
 static void only_the_drawn_edges_are_legal(void **state)
 {
     static const char drawn[GW_SESSION_STATES][GW_SESSION_STATES + 1] = {
-        /*                        F A H L V C */
-        [GW_SESSION_FREE] = "-+----",      [GW_SESSION_ACCEPTING] = "+-++--",
-        [GW_SESSION_HANDSHAKE] = "---+-+", [GW_SESSION_LOGIN] = "----++",
-        [GW_SESSION_LIVE] = "-----+",      [GW_SESSION_CLOSING] = "+-----",
+        /*                          F A H L L H C */
+        [GW_SESSION_FREE] = "-+-----",      [GW_SESSION_ACCEPTING] = "+-++---",
+        [GW_SESSION_HANDSHAKE] = "---+--+", [GW_SESSION_LOGIN] = "----+++",
+        [GW_SESSION_LIVE] = "------+",      [GW_SESSION_HTTP] = "------+",
+        [GW_SESSION_CLOSING] = "+------",
     };
 
     (void)state;
@@ -134,6 +135,9 @@ static void the_first_byte_tells_devices_from_the_rest(void **state)
     assert_int_equal(gw_session_first_byte('G'), GW_CLOSE_UNKNOWN_PROTOCOL);
     assert_int_equal(gw_session_first_byte(6), GW_CLOSE_NOT_LOGGED_IN);
     assert_int_equal(gw_session_first_byte(GW_FRAME_EVENT_CLEAR), GW_CLOSE_NOT_LOGGED_IN);
+    assert_true(gw_session_is_http('G') && gw_session_is_http('B') && gw_session_is_http('Z'));
+    assert_false(gw_session_is_http(GW_FRAME_EVENT_CLEAR) || gw_session_is_http('g'));
+    assert_false(gw_session_is_http(29) || gw_session_is_http('@') || gw_session_is_http('['));
 }
 
 /* What a live session makes of a frame. Records: kind, else 0. */

@@ -1,0 +1,76 @@
+/*
+ * What requests of the device API mean, between http.c, which has the connection, and http_api.c,
+ * which has the endpoints and knows no session, lane or socket.
+ *
+ *     http_route        which endpoint, whose token; before the body is there
+ *     (the token is looked up)
+ *     http_call_read    what it asks for: records, points, or an answer; judged whole, so that
+ *                       nothing of a request that is refused is recorded
+ */
+#ifndef GW_SHARD_HTTP_INTERNAL_H
+#define GW_SHARD_HTTP_INTERNAL_H
+
+#include <gw/http/json.h>
+#include <gw/http/request.h>
+#include <gw/http/response.h>
+#include <gw/journal/record.h>
+#include <gw/shard/shard.h>
+
+enum {
+    HTTP_HEAD_BYTES_MAX = 65536, /* what the parameters of these names may be at most */
+    HTTP_CHUNKED_BYTES_MAX = 65536,
+    HTTP_VALUE_BYTES_MAX = 8192,
+    HTTP_RECORDS_MAX = 256, /* of one request, but for points: as many as there are pins */
+    /* The query is resolved at most twice, values of a body are not longer than it may be. */
+    HTTP_TEXT_BYTES = 2 * HTTP_HEAD_BYTES_MAX + 2 * HTTP_VALUE_BYTES_MAX,
+    HTTP_BODY_BYTES_MAX = 512, /* of an answer */
+    HTTP_RESPONSE_BYTES_MAX = GW_HTTP_RESPONSE_HEAD_BYTES + HTTP_BODY_BYTES_MAX,
+};
+
+struct http_endpoint;
+
+struct http_call {
+    const struct http_endpoint *endpoint; /* NULL when there is none                            */
+    uint16_t status;                      /* 200, or what it is refused with                    */
+    const char *message;                  /* of a refusal                                       */
+    char sentence[96];                    /* for a message with a number in it                  */
+    bool legacy;                          /* refusals are plain text                            */
+    char allow[32];                       /* with 405 and to OPTIONS                            */
+    struct gw_bytes token;                /* as it came; empty when there is none, or several   */
+    struct gw_bytes pin_text;             /* of a path that names one                           */
+    enum {
+        HTTP_CALL_RECORDS,
+        HTTP_CALL_POINTS,
+        HTTP_CALL_CONNECTED, /* is the device connected?  */
+        HTTP_CALL_TIME,
+        HTTP_CALL_PREFLIGHT,
+    } what;
+    uint32_t record_count;
+    struct gw_record records[HTTP_RECORDS_MAX]; /* kind, pin, name, value, flags                */
+    struct gw_bytes points;                     /* JSON, judged                                 */
+    uint32_t point_count;
+    size_t text_bytes;
+    uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
+};
+
+/* Fills endpoint, what, token, pin_text and legacy; status says whether there is such an endpoint.
+ */
+void http_route(const struct gw_http_request *request, struct http_call *call);
+
+/* What the routed call asks for. Times of points are judged against `wall_us`, unless it is 0. */
+void http_call_read(const struct gw_shard_http_options *options,
+                    const struct gw_http_request *request, struct gw_bytes body, uint64_t wall_us,
+                    struct http_call *call);
+
+/* Goes through the points of a call that was read; `out` points into `room`. False at the end. */
+struct http_points {
+    struct gw_json json;
+    bool begun;
+    bool legacy; /* objects with a timestamp and a value, not pairs */
+};
+
+void http_points_begin(struct http_points *points, const struct http_call *call);
+bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
+                      const struct http_call *call, struct gw_record *out);
+
+#endif
