@@ -221,6 +221,7 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
     }
     switch (todo->ask) {
     case GW_ASK_NOTHING:
+    case GW_ASK_VALUES: /* answered before the frame was taken */
         break;
     case GW_ASK_LOGIN:
         do_login(sh, s, frame, todo);
