@@ -30,7 +30,7 @@ bool answers_wait(const struct gw_shard *sh)
     return waiting_count(sh) > 0;
 }
 
-static void push(struct gw_shard *sh, struct gw_session *s, enum answer_kind kind, uint16_t msg_id,
+static void push(struct gw_shard *sh, struct gw_session *s, enum waiting_kind kind, uint16_t msg_id,
                  uint16_t status, uint64_t sequence)
 {
     gw_assert(waiting_count(sh) <= sh->answers_mask); /* I2 */
@@ -49,7 +49,7 @@ void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg
                          uint16_t status)
 {
     if (msg_id != 0)
-        push(sh, s, ANSWER_STATUS, msg_id, status, cold_of(sh, s)->updates_at);
+        push(sh, s, WAITING_STATUS, msg_id, status, cold_of(sh, s)->updates_at);
 }
 
 void wait_for_sync(struct gw_shard *sh, struct gw_session *s)
@@ -57,13 +57,13 @@ void wait_for_sync(struct gw_shard *sh, struct gw_session *s)
     COUNT(sh, syncs_waited);
     s->flags |= GW_SESSION_SYNC_WAITS;
     ping_meanwhile(sh, s);
-    push(sh, s, ANSWER_SYNC, 0, 0, cold_of(sh, s)->updates_at);
+    push(sh, s, WAITING_SYNC, 0, 0, cold_of(sh, s)->updates_at);
 }
 
 void answer_http_when_durable(struct gw_shard *sh, struct gw_session *s)
 {
     cold_of(sh, s)->http.waits++;
-    push(sh, s, ANSWER_HTTP, 0, 0, cold_of(sh, s)->updates_at);
+    push(sh, s, WAITING_HTTP, 0, 0, cold_of(sh, s)->updates_at);
 }
 
 void ping_meanwhile(struct gw_shard *sh, struct gw_session *s)
@@ -92,7 +92,7 @@ void answer_ping(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id)
     COUNT(sh, pings_waited);
     s->flags |= GW_SESSION_PING_WAITS;
     ping_meanwhile(sh, s);
-    push(sh, s, ANSWER_PING, msg_id, GW_RESPONSE_OK, cold->updates_at);
+    push(sh, s, WAITING_PING, msg_id, GW_RESPONSE_OK, cold->updates_at);
 }
 
 void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
@@ -116,18 +116,18 @@ static void give(struct gw_shard *sh, struct gw_session *s, const struct waiting
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
-    if (answer->kind == ANSWER_HTTP) {
+    if (answer->kind == WAITING_HTTP) {
         http_give(sh, s);
         return;
     }
-    if (answer->kind == ANSWER_STATUS) {
+    if (answer->kind == WAITING_STATUS) {
         reply_status(sh, s, answer->msg_id, answer->status);
         return;
     }
     gw_assert(has(s, GW_SESSION_PING_WAITS));
     if (cold->updates_at > gw_lane_durable(sh->lane)) {
         /* Newer updates, perhaps a newer PING behind them: wait for those too. */
-        push(sh, s, ANSWER_PING, cold->ping_id, answer->status, cold->updates_at);
+        push(sh, s, WAITING_PING, cold->ping_id, answer->status, cold->updates_at);
         return;
     }
     s->flags &= ~(uint32_t)GW_SESSION_PING_WAITS;
@@ -164,7 +164,7 @@ void give_durable_answers(struct gw_shard *sh)
         if (last != s && last != NULL)
             end_of(sh, last);
         last = s;
-        if (answer.kind == ANSWER_SYNC) {
+        if (answer.kind == WAITING_SYNC) {
             end_of(sh, s);
             s->flags &= ~(uint32_t)GW_SESSION_SYNC_WAITS;
             resume_reading(sh, s);

@@ -87,11 +87,6 @@ bool directory_claim(struct directory *directory, struct place place, struct pla
     return true;
 }
 
-bool directory_knows(const struct directory *directory, uint32_t device)
-{
-    return directory->cells[cell_of(directory, device)].device != 0;
-}
-
 void directory_release(struct directory *directory, struct place place)
 {
     uint32_t hole = cell_of(directory, place.device);
@@ -112,4 +107,9 @@ void directory_release(struct directory *directory, struct place place)
         }
     }
     directory->cells[hole] = (struct directory_cell){0};
+}
+
+bool directory_knows(const struct directory *directory, uint32_t device)
+{
+    return directory->cells[cell_of(directory, device)].device != 0;
 }

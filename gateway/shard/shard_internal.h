@@ -87,11 +87,11 @@ bool mail_waits(const struct gw_shard *sh);
 
 /* ---- the shard ---- */
 
-enum answer_kind {
-    ANSWER_STATUS,
-    ANSWER_PING, /* give cold.ping_id, the newest                  */
-    ANSWER_SYNC, /* read on: the sync in front can be answered now */
-    ANSWER_HTTP, /* an empty 200                                   */
+enum waiting_kind {
+    WAITING_STATUS,
+    WAITING_PING, /* give cold.ping_id, the newest                  */
+    WAITING_SYNC, /* read on: the sync in front can be answered now */
+    WAITING_HTTP, /* an empty 200                                   */
 };
 
 /* An answer that waits until `sequence` of the lane is durable. */
@@ -99,7 +99,7 @@ struct waiting_answer {
     uint64_t sequence;
     uint32_t slot, generation;
     uint16_t msg_id, status;
-    enum answer_kind kind;
+    enum waiting_kind kind;
 };
 
 /* Sessions that wait for the same thing, linked by cold.park_next; PARKED while in one. */

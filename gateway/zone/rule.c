@@ -190,12 +190,16 @@ struct mark {
     bool saving; /* from then on */
 };
 
-enum { MARK_YEARS = 4, MARKS = 2 * MARK_YEARS };
+enum { MARK_YEARS = 5, MARKS = 2 * MARK_YEARS };
 
-/* Those from the year before `utc_s` to the second year after it, in order. */
+/*
+ * Those of the year of `utc_s`, of two before and of two after it, in order. A mark may lie some
+ * days outside of its year, so before the second year and after the last but one some may be
+ * missing.
+ */
 static void marks_around(const struct rule *rule, int64_t utc_s, struct mark out[MARKS])
 {
-    const int64_t first = gw_civil_of(utc_s).year - 1;
+    const int64_t first = gw_civil_of(utc_s).year - 2;
 
     for (size_t i = 0; i < MARK_YEARS; i++) {
         out[2 * i] = (struct mark){.at_s = day_of(&rule->end, first + (int64_t)i) * DAY_S +
@@ -240,8 +244,7 @@ size_t rule_changes(const struct rule *rule, int64_t utc_s, int32_t offset_s,
         return 0;
     utc_s = civil_clamp(utc_s);
     marks_around(rule, utc_s, marks);
-    /* Not the last one: what it meets is not there. */
-    for (unsigned i = 0; i + 1 < MARKS && count < capacity; i++) {
+    for (unsigned i = 0; i + 2 < MARKS && count < capacity; i++) {
         const int32_t then_s = rule->standard_s + (marks[i].saving ? rule->saving_s : 0);
         const bool met = marks[i + 1].at_s == marks[i].at_s;
 

@@ -78,8 +78,8 @@ enum gw_session_flags {
     GW_SESSION_PEER_GONE = 1 << 16,   /* end of stream or an error was read                  */
     GW_SESSION_HELD = 1 << 17,        /* frames wait for the info frame in cold.held         */
     GW_SESSION_GOODBYE = 1 << 18,     /* the peer ended TLS; what it said before comes first */
-    GW_SESSION_SPEAKS_HTTP = 1 << 19, /* was in HTTP, and is in it or CLOSING               */
-    GW_SESSION_SYNC_WAITS = 1 << 20,  /* a HARDWARE_SYNC waits for the disk, before the rest */
+    GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
+    GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
