@@ -8,10 +8,11 @@
  * MDB_NOSYNC (the log may be gone when a torn page is noticed), MDB_NOTLS so that a read
  * transaction belongs to its reader.
  *
- * A checkpoint is several transactions, so that LMDB, which holds every page that a transaction
- * touches, needs some tens of MiB at most. The head comes with the last one: after a crash in
- * between rows are newer than it says, and the log that is read again from there only sets them
- * again.
+ * LMDB holds every page that a transaction touches in memory. So a checkpoint that may touch more
+ * than 64 MiB of them is several transactions, and no more than it must be: neighbours share pages,
+ * and each transaction writes those that it touched anew. The head comes with the last one: after a
+ * crash in between rows are newer than it says, and the log that is read again from there only sets
+ * them again.
  */
 #include "values_internal.h"
 
@@ -25,7 +26,7 @@
 
 enum {
     READERS_MAX = 1024,
-    ROWS_PER_TRANSACTION = 8192,
+    PAGES_PER_TRANSACTION = 16384, /* 64 MiB */
     ROW_HEADER_BYTES = 9,
     HEAD_BYTES = 32,
     PAGES_UNWRITTEN_MAX = 64, /* at the file's end: taken by a transaction and given back */
@@ -261,6 +262,17 @@ static int put_row(const struct values_store *store, MDB_txn *txn, const struct 
     return 0;
 }
 
+/* A row touches at most one of the leaves that there are; new ones hold many. */
+static uint32_t rows_per_transaction(const struct values_store *store, MDB_txn *txn)
+{
+    MDB_stat of_rows;
+
+    return mdb_stat(txn, store->rows, &of_rows) == 0 &&
+                   of_rows.ms_leaf_pages <= PAGES_PER_TRANSACTION
+               ? UINT32_MAX
+               : PAGES_PER_TRANSACTION;
+}
+
 int values_store_write(const struct values_store *store, const struct values_item *items,
                        uint32_t count, const struct values_head *head)
 {
@@ -269,12 +281,13 @@ int values_store_write(const struct values_store *store, const struct values_ite
 
     (void)mdb_reader_check(store->env, &dead); /* a reader that was killed would hold old pages */
     do {
-        uint32_t end = count - done > ROWS_PER_TRANSACTION ? done + ROWS_PER_TRANSACTION : count;
         MDB_txn *txn;
         int err = mdb_txn_begin(store->env, NULL, 0, &txn);
 
         if (err != 0)
             return error_of(err);
+        uint32_t end = done + (uint32_t)gw_min_u64(count - done, rows_per_transaction(store, txn));
+
         while (done < end && err == 0)
             err = put_row(store, txn, &items[done++]);
         if (err == 0 && done == count)
