@@ -145,7 +145,7 @@ static int open_tables(struct values_store *store, enum values_store_mode mode, 
 static int look_through(struct values_store *store)
 {
     struct values_view view = {.txn = NULL};
-    struct values_head head;
+    struct values_head head = {.time_us = 0};
     MDB_val key, row;
     int err = values_view_open(store, &view);
 
