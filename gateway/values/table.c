@@ -194,6 +194,20 @@ bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us
     return true;
 }
 
+void values_table_fetch_cell(const struct values_table *table, uint64_t key)
+{
+    __builtin_prefetch(&table->cells[(uint32_t)hash_of(key, 0) & table->cell_mask], 1);
+}
+
+void values_table_fetch_entry(const struct values_table *table, uint64_t key)
+{
+    uint32_t index = (uint32_t)hash_of(key, 0) & table->cell_mask;
+
+    /* Mostly it is the first cell; place 0 is memory, too. */
+    __builtin_prefetch(entry_at(
+        table, (uint32_t)atomic_load_explicit(&table->cells[index], memory_order_relaxed)));
+}
+
 void values_table_clear(struct values_table *table)
 {
     /* Only what was used: pages that were never touched stay untouched. */

@@ -22,6 +22,8 @@
 #include <gw/base/log.h>
 #include <gw/journal/batch.h>
 
+enum { AHEAD = 16 }; /* records: a look at memory takes as long as several of them */
+
 static bool is_same(struct gw_journal_position a, struct gw_journal_position b)
 {
     return a.segment == b.segment && a.offset == b.offset;
@@ -84,9 +86,14 @@ int values_freeze(struct gw_values *values, bool wait)
     return values->started ? 0 : values_checkpoint(values);
 }
 
+static uint64_t key_of(const struct gw_record *record)
+{
+    return values_key(record->device, record->bank, record->pin);
+}
+
 int values_apply(struct gw_values *values, const struct gw_record *record)
 {
-    uint64_t key = values_key(record->device, record->bank, record->pin);
+    uint64_t key = key_of(record);
     int err;
 
     if (record->kind != GW_RECORD_PIN_WRITE)
@@ -102,14 +109,28 @@ int values_apply(struct gw_values *values, const struct gw_record *record)
     return 0;
 }
 
+/*
+ * The uplink wakes every few milliseconds, to caches that others have used: most of what a record
+ * costs is waiting for memory. So records are looked at some time before their turn.
+ */
 static int apply_batch(struct gw_values *values, struct gw_bytes sealed)
 {
     struct gw_batch_walk walk = gw_batch_records_sealed(sealed);
-    struct gw_record record;
+    struct gw_record ahead[AHEAD];
+    uint32_t read = 0, applied = 0;
     int err = 0;
 
-    while (err == 0 && gw_batch_next(&walk, &record) == GW_OK)
-        err = values_apply(values, &record);
+    for (; err == 0; applied++) {
+        const struct values_table *table = &values->tables[values->in_use];
+
+        while (read - applied < AHEAD && gw_batch_next(&walk, &ahead[read % AHEAD]) == GW_OK)
+            values_table_fetch_cell(table, key_of(&ahead[read++ % AHEAD]));
+        if (applied == read)
+            break;
+        if (read - applied > AHEAD / 2)
+            values_table_fetch_entry(table, key_of(&ahead[(applied + AHEAD / 2) % AHEAD]));
+        err = values_apply(values, &ahead[applied % AHEAD]);
+    }
     return err;
 }
 

@@ -84,6 +84,9 @@ void values_table_fini(struct values_table *table); /* safe on zeroed memory */
 /* The writer: false, and nothing changed, when it is full. */
 GW_MUST_USE bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us,
                                   uint8_t origin, struct gw_bytes value);
+/* For who will put this key soon: its cell, and later what the cell names, on their way here. */
+void values_table_fetch_cell(const struct values_table *table, uint64_t key);
+void values_table_fetch_entry(const struct values_table *table, uint64_t key);
 /* Nobody reads or writes it. */
 void values_table_clear(struct values_table *table);
 
