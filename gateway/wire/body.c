@@ -141,3 +141,35 @@ bool gw_group_parse(struct gw_bytes body, struct gw_group *out)
         return false;
     }
 }
+
+bool gw_bridge_parse(struct gw_bytes body, struct gw_bridge *out)
+{
+    struct gw_bytes rest = body, number, what;
+    struct gw_pin_write pin_write;
+
+    *out = (struct gw_bridge){0};
+    if (!gw_body_next(&rest, &number) || !gw_pin_parse(number, &out->number))
+        return false;
+    out->write = rest;
+    if (gw_hardware_parse(rest, &pin_write) == GW_HARDWARE_WRITE)
+        return true;
+    out->write = gw_bytes_of(NULL, 0);
+    return gw_body_next(&rest, &what) && gw_bytes_are(what, "i") &&
+           gw_body_next(&rest, &out->token);
+}
+
+size_t gw_body_join(uint8_t *out, size_t capacity, const struct gw_bytes *parts, size_t count)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size + (i > 0) > capacity - bytes)
+            return 0;
+        if (i > 0)
+            out[bytes++] = 0;
+        if (parts[i].size > 0)
+            memcpy(out + bytes, parts[i].data, parts[i].size);
+        bytes += parts[i].size;
+    }
+    return bytes;
+}

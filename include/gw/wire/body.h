@@ -81,4 +81,21 @@ struct gw_group {
 
 GW_MUST_USE bool gw_group_parse(struct gw_bytes body, struct gw_group *out);
 
+/*
+ * BRIDGE (15): number NUL "i" NUL token names the device behind the token; number NUL and a write
+ * as in HARDWARE writes to the device that the number was given to. False for anything else.
+ */
+enum { GW_BRIDGES_MAX = 256 };
+
+struct gw_bridge {
+    uint8_t number;        /* of the device's choice */
+    struct gw_bytes token; /* of a naming            */
+    struct gw_bytes write; /* of a write, else empty */
+};
+
+GW_MUST_USE bool gw_bridge_parse(struct gw_bytes body, struct gw_bridge *out);
+
+/* The parts with a NUL between each two; the bytes written, or 0 when `capacity` is too small. */
+size_t gw_body_join(uint8_t *out, size_t capacity, const struct gw_bytes *parts, size_t count);
+
 #endif

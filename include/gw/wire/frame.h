@@ -48,7 +48,8 @@ enum gw_response {
     GW_RESPONSE_ALREADY_REGISTERED = 4,
     GW_RESPONSE_NOT_AUTHENTICATED = 5, /* after login: stock clients disconnect on it */
     GW_RESPONSE_NOT_ALLOWED = 6,
-    GW_RESPONSE_INVALID_TOKEN = 9, /* takes real devices out of service for good */
+    GW_RESPONSE_NOT_IN_NETWORK = 7, /* the target of a bridge is not connected */
+    GW_RESPONSE_INVALID_TOKEN = 9,  /* takes real devices out of service for good */
     GW_RESPONSE_ILLEGAL_BODY = 11,
     GW_RESPONSE_SERVER_EXCEPTION = 19,
 };

@@ -313,6 +313,60 @@ static void a_sync_names_a_bank_and_pins_or_nothing(void **state)
     }
 }
 
+static void bridges_name_a_device_or_write_to_it(void **state)
+{
+    static const struct {
+        const char *body;
+        bool good;
+        uint8_t number;
+        const char *token, *write;
+    } rows[] = {
+        {"64|i|token", true, 64, "token", ""}, /* F61 */
+        {"64|vw|1|5", true, 64, "", "vw|1|5"}, /* F62 */
+        {"0|aw|255|a|b", true, 0, "", "aw|255|a|b"},
+        {"255|dw|13|1", true, 255, "", "dw|13|1"},
+        {"64|i", false, 0, "", ""},
+        {"64|vw|1", false, 0, "", ""},
+        {"64|vw|256|1", false, 0, "", ""},
+        {"64|dr|5", false, 0, "", ""}, /* a poll would be answered to us */
+        {"256|i|token", false, 0, "", ""},
+        {"|i|token", false, 0, "", ""},
+        {"64", false, 0, "", ""},
+        {"", false, 0, "", ""},
+    };
+    char memory[256], other[256];
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++) {
+        struct gw_bridge out;
+
+        assert_int_equal(gw_bridge_parse(body_of(memory, rows[i].body), &out), rows[i].good);
+        if (!rows[i].good)
+            continue;
+        assert_int_equal(out.number, rows[i].number);
+        assert_true(gw_bytes_equal(out.token, body_of(other, rows[i].token)));
+        assert_true(gw_bytes_equal(out.write, body_of(other, rows[i].write)));
+    }
+}
+
+static void parts_are_joined_by_nuls_if_they_fit(void **state)
+{
+    const struct gw_bytes parts[] = {gw_bytes_text("vw"), gw_bytes_text("1"), gw_bytes_text(""),
+                                     gw_bytes_text("42")};
+    static const char whole[] = "vw\0"
+                                "1\0\0"
+                                "42";
+    uint8_t out[16];
+
+    (void)state;
+    for (size_t room = 0; room < sizeof whole - 1; room++)
+        assert_int_equal(gw_body_join(out, room, parts, 4), 0);
+    assert_int_equal(gw_body_join(out, sizeof whole - 1, parts, 4), sizeof whole - 1);
+    assert_memory_equal(out, whole, sizeof whole - 1);
+    assert_int_equal(gw_body_join(out, sizeof out, parts, 1), 2);
+    assert_int_equal(gw_body_join(out, sizeof out, parts, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +379,8 @@ int main(void)
         cmocka_unit_test(events_have_a_code_and_perhaps_a_text),
         cmocka_unit_test(groups_begin_and_end),
         cmocka_unit_test(a_sync_names_a_bank_and_pins_or_nothing),
+        cmocka_unit_test(bridges_name_a_device_or_write_to_it),
+        cmocka_unit_test(parts_are_joined_by_nuls_if_they_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
