@@ -391,6 +391,7 @@ static int start(struct gateway *g, char *why)
         (code = open_index(g, why)) != EXIT_OK ||
         (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
         (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
+        (code = commands_create(g, &g->commands, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
         return code;
     int err = g->values == NULL ? 0 : gw_values_start(g->values);
@@ -522,15 +523,22 @@ static bool read_signals(struct gateway *g)
     return stop;
 }
 
-/* Waits for a signal or for the admin port, and serves the latter. */
+/* Waits for a signal, the admin port or the control socket, and serves the latter two. */
 static void poll_once(struct gateway *g, int timeout_ms)
 {
-    struct pollfd fds[1 + GW_ADMIN_FDS_MAX] = {{.fd = g->signal_fd, .events = POLLIN}};
-    size_t count = g->admin == NULL ? 0 : gw_admin_fds(g->admin, gw_clock_now(), fds + 1);
+    struct pollfd fds[1 + GW_ADMIN_FDS_MAX + COMMANDS_FDS_MAX] = {
+        {.fd = g->signal_fd, .events = POLLIN}};
+    struct gw_instant now = gw_clock_now();
+    size_t admin = g->admin == NULL ? 0 : gw_admin_fds(g->admin, now, fds + 1);
+    struct pollfd *behind = fds + 1 + admin;
+    size_t commands = g->commands == NULL ? 0 : commands_fds(g->commands, now, behind);
 
-    (void)poll(fds, (nfds_t)(1 + count), timeout_ms);
+    (void)poll(fds, (nfds_t)(1 + admin + commands), timeout_ms);
+    now = gw_clock_now();
     if (g->admin != NULL)
-        gw_admin_step(g->admin, gw_clock_now(), fds + 1, count);
+        gw_admin_step(g->admin, now, fds + 1, admin);
+    if (g->commands != NULL)
+        commands_step(g->commands, now, behind, commands);
 }
 
 static int control(struct gateway *g)
@@ -580,6 +588,7 @@ static void stop_shards(struct gateway *g)
 
 static void release(struct gateway *g)
 {
+    commands_destroy(g->commands); /* before the log: whoever has that may have the socket */
     if (g->values != NULL)
         gw_values_hurry(g->values);
     if (g->uplink != NULL)

@@ -7,6 +7,7 @@
  *   gateway.c   threads: start, control loop, reload, stop
  *   values.c    last values: open, and what the log says of it
  *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
+ *   commands.c  what is asked on the control socket, and sent to devices
  *   pages.c     /metrics, /livez, /readyz
  */
 #ifndef GW_APP_GATEWAY_INTERNAL_H
@@ -18,6 +19,7 @@
 
 #include <gw/app/admin.h>
 #include <gw/app/config.h>
+#include <gw/app/control.h>
 #include <gw/journal/writer.h>
 #include <gw/shard/shard.h>
 #include <gw/tls/ticket.h>
@@ -109,6 +111,7 @@ struct gateway {
     struct shard_thread *threads;
     struct gw_shard **shards;
     struct gw_admin *admin;
+    struct commands *commands; /* NULL: no control socket */
     struct gw_tls_leaf rsa_leaf, ec_leaf;
     struct gw_ticket_keys *ticket_keys; /* NULL: nobody resumes */
     bool ticket_keys_old;               /* and reported         */
@@ -143,6 +146,20 @@ int tickets_create(const struct gw_config *config, struct gw_ticket_keys **out, 
 void tickets_reload(struct gateway *g);
 /* Now and then: rotates a ring that was drawn here, reports one from a file that nobody rotates. */
 void tickets_tend(struct gateway *g);
+
+/* ---- commands.c ---- */
+
+enum { COMMANDS_FDS_MAX = GW_CONTROL_FDS_MAX + 1 };
+
+/* *out is NULL when no socket is configured. 0, or an exit code with `why`; destroy it either way.
+ */
+int commands_create(struct gateway *g, struct commands **out, char *why);
+/* Once the shards' threads have ended. NULL is fine. */
+void commands_destroy(struct commands *commands);
+/* At most COMMANDS_FDS_MAX rows, and what they lead to; see gw/app/control.h. */
+size_t commands_fds(const struct commands *commands, struct gw_instant now, struct pollfd *fds);
+void commands_step(struct commands *commands, struct gw_instant now, const struct pollfd *fds,
+                   size_t count);
 
 /* ---- pages.c ---- */
 

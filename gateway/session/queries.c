@@ -134,8 +134,6 @@ void gw_session_field(const struct gw_session_cold *cold, struct gw_bytes name,
                       const struct gw_bytes *value, uint8_t out[GW_SESSION_ANSWER_BYTES_MAX],
                       struct gw_session_todo *todo)
 {
-    enum { BUFFER_BYTES = 250 }; /* of a device that did not say: the old server's assumption */
-    const size_t room = cold->buffer_bytes != 0 ? cold->buffer_bytes : BUFFER_BYTES;
     struct body body = {.out = out};
 
     *todo = (struct gw_session_todo){.msg_id = todo->msg_id};
@@ -144,7 +142,7 @@ void gw_session_field(const struct gw_session_cold *cold, struct gw_bytes name,
     add_text(&body, "meta");
     add(&body, name);
     add(&body, *value);
-    if (body.bytes > room) /* it would drop the connection */
+    if (GW_FRAME_HEADER_BYTES + body.bytes > cold->buffer_bytes) /* it would drop the connection */
         return;
     todo->answer = GW_ANSWER_BODY;
     todo->body = gw_bytes_of(out, body.bytes);

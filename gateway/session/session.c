@@ -279,6 +279,7 @@ static bool must_wait(const struct gw_session *s, const struct gw_session_cold *
     case GW_FRAME_EVENT_CLEAR:
     case GW_FRAME_GROUP:
     case GW_FRAME_HARDWARE_SYNC: /* it would miss what is held, and may not be for this board */
+    case GW_FRAME_BRIDGE:
         return true;
     case GW_FRAME_PING: /* its answer would cover what is held: it waits in its place */
         return (s->flags & GW_SESSION_HELD) != 0;
@@ -291,6 +292,8 @@ static void on_live_frame(struct gw_session *s, struct gw_session_cold *cold,
                           const struct gw_frame *frame, uint64_t wall_us,
                           struct gw_session_todo *todo)
 {
+    struct gw_bridge bridge;
+
     if (must_wait(s, cold, frame->type)) {
         todo->hold = true;
         return;
@@ -325,8 +328,13 @@ static void on_live_frame(struct gw_session *s, struct gw_session_cold *cold,
     case GW_FRAME_EVENT_CLEAR:
         on_event(s, cold, frame, wall_us, todo);
         break;
-    case GW_FRAME_BRIDGE: /* no bridges yet: every target is one that may not be written to */
-        answer(todo, GW_RESPONSE_NOT_ALLOWED);
+    case GW_FRAME_BRIDGE:
+        if (gw_bridge_parse(frame->body, &bridge)) {
+            todo->ask = GW_ASK_BRIDGE;
+            todo->asked = frame->body;
+        } else {
+            answer(todo, GW_RESPONSE_ILLEGAL_COMMAND);
+        }
         break;
     default:
         if (frame->type >= GW_FRAME_TYPE_LIMIT)

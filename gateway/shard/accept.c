@@ -91,7 +91,7 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
 {
     uint32_t slot = slot_of(sh, s);
 
-    cold->buffer_bytes = 250; /* what a device takes before it says otherwise */
+    cold->buffer_bytes = GW_SESSION_BUFFER_BYTES_DEFAULT;
     sh->open_count++;
     COUNT(sh, accepted);
     s->alive_tick = tick_of(sh);

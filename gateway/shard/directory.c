@@ -66,15 +66,20 @@ static uint32_t cell_of(const struct directory *directory, uint32_t device)
     return cell;
 }
 
+static struct place place_in(const struct directory_cell *cell)
+{
+    return (struct place){.device = cell->device,
+                          .shard = cell->shard,
+                          .slot = cell->slot,
+                          .generation = cell->generation};
+}
+
 bool directory_claim(struct directory *directory, struct place place, struct place *before)
 {
     struct directory_cell *cell = &directory->cells[cell_of(directory, place.device)];
 
     gw_assert(place.device != 0 && place.generation <= GW_OP_GENERATION_MASK);
-    *before = (struct place){.device = cell->device,
-                             .shard = cell->shard,
-                             .slot = cell->slot,
-                             .generation = cell->generation};
+    *before = place_in(cell);
     if (cell->device == 0) {
         if (directory->count == directory->count_max)
             return false;
@@ -85,6 +90,11 @@ bool directory_claim(struct directory *directory, struct place place, struct pla
                                     .shard = place.shard & UINT8_MAX,
                                     .generation = place.generation & GW_OP_GENERATION_MASK};
     return true;
+}
+
+struct place directory_find(const struct directory *directory, uint32_t device)
+{
+    return place_in(&directory->cells[cell_of(directory, device)]);
 }
 
 void directory_release(struct directory *directory, struct place place)

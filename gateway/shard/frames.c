@@ -95,8 +95,7 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
 
     publish_record(sh, s, &online);
     s->flags |= GW_SESSION_ONLINE;
-    if ((cold->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0)
-        cold->deadline_tick = tick_after(sh, sh->options.login_s_max * GW_NS_PER_S);
+    cold->deadline_tick = tick_after(sh, sh->options.login_s_max * GW_NS_PER_S);
     arm_by(sh, s, now_of(sh).ns + s->idle_s * GW_NS_PER_S);
 }
 
@@ -237,6 +236,9 @@ static void do_todo(struct gw_shard *sh, struct gw_session *s, const struct gw_f
         break;
     case GW_ASK_EVENT:
         check_event(sh, s, todo);
+        break;
+    case GW_ASK_BRIDGE:
+        do_bridge(sh, s, todo);
         break;
     }
     if (todo->publish)

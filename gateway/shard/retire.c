@@ -56,6 +56,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     log_close(sh, s);
     flush_replies(sh, s);
     close_tls(sh, s);
+    forget_bridges(sh, s);
     gw_chunk_queue_clear(&sh->chunks, &s->rx);
     gw_chunk_queue_clear(&sh->chunks, &cold->held);
     s->flags &= ~(uint32_t)(GW_SESSION_SLOWED | GW_SESSION_PING_WAITS | GW_SESSION_HELD);

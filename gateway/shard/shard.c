@@ -3,7 +3,7 @@
  * takes a bounded amount of work, so that no device starves another.
  *
  *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, the counters
- *       (read by others) and the mailboxes (pushed by peers).
+ *       (read by others), the mailboxes (pushed by peers) and the inbox of downlinks.
  *   I2  No transaction of the token index or the last values lasts over a wait.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
@@ -55,6 +55,8 @@ uint64_t gw_shard_bytes(const struct gw_shard_options *options)
            gw_slab_bytes(GW_CHUNK_BYTES, options->chunk_count) +
            (uint64_t)options->ring.buffers * options->ring.buffer_bytes +
            (uint64_t)power_of_two(options->answers_max) * sizeof(struct waiting_answer) +
+           bridge_bytes(options) +
+           gw_slab_bytes(downlink_slot_bytes(options), options->downlink_pending_max) +
            (uint64_t)options->count * MAIL_PER_PAIR * sizeof(struct mail);
 }
 
@@ -87,6 +89,8 @@ static int allocate(struct gw_shard *sh)
         (err = gw_slab_init(&sh->chunks, GW_CHUNK_BYTES, options->chunk_count)) != 0 ||
         (err = gw_slab_init(&sh->accept_peers, sizeof(struct accept_peer),
                             accept_peer_count(options))) != 0 ||
+        (err = gw_slab_init(&sh->asked, downlink_slot_bytes(options),
+                            options->downlink_pending_max)) != 0 ||
         (err = directory_init(&sh->directory, directory_entries(options))) != 0)
         return err;
     sh->answers_mask = power_of_two(options->answers_max) - 1;
@@ -94,7 +98,9 @@ static int allocate(struct gw_shard *sh)
     sh->cold = map_zeroed(cold_bytes(sh));
     sh->prelogin = map_zeroed(prelogin_bytes(sh));
     sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
-    if (sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL || sh->mailboxes == NULL)
+    sh->bridges = calloc(options->bridge_sessions_max + (size_t)1, sizeof *sh->bridges);
+    if (sh->bridges == NULL || sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL ||
+        sh->mailboxes == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < options->count; i++)
         if (i != options->number &&
@@ -128,6 +134,7 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     sh->sessions = GW_SLAB_EMPTY;
     sh->chunks = GW_SLAB_EMPTY;
     sh->accept_peers = GW_SLAB_EMPTY;
+    sh->asked = GW_SLAB_EMPTY;
     sh->lane_parked = SLOT_LIST_EMPTY;
     sh->buffer_parked = SLOT_LIST_EMPTY;
     sh->hellos = SLOT_LIST_EMPTY;
@@ -151,6 +158,7 @@ void gw_shard_destroy(struct gw_shard *sh)
     for (uint32_t i = 0; sh->mailboxes != NULL && i < sh->options.count; i++)
         gw_spsc_fini(&sh->mailboxes[i]);
     free(sh->mailboxes);
+    free(sh->bridges);
     if (sh->cold != NULL)
         (void)munmap(sh->cold, cold_bytes(sh));
     if (sh->prelogin != NULL)
@@ -158,6 +166,7 @@ void gw_shard_destroy(struct gw_shard *sh)
     if (sh->answers != NULL)
         (void)munmap(sh->answers, (sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     directory_fini(&sh->directory);
+    gw_slab_fini(&sh->asked);
     gw_slab_fini(&sh->accept_peers);
     gw_slab_fini(&sh->chunks);
     gw_slab_fini(&sh->sessions);
@@ -466,6 +475,7 @@ static void publish_gauges(struct gw_shard *sh)
     GAUGE(sh, handshakes, sh->handshake_count);
     GAUGE(sh, handshakes_waiting, sh->hellos.count);
     GAUGE(sh, chunks_taken, sh->chunks.taken_count);
+    GAUGE(sh, downlinks_pending, sh->asked.taken_count);
     GAUGE(sh, ring_enters, stat.enters);
     GAUGE(sh, ring_completions, stat.completions);
     GAUGE(sh, ring_overflows, stat.overflows);
@@ -488,7 +498,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
         if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
             return 0;
     }
-    if (mail_is_due(sh) || may_admit(sh))
+    if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks))
         return 0;
     if (sh->accept_retry.ns > now.ns)
         ns = gw_min_u64(ns, sh->accept_retry.ns - now.ns);
@@ -502,6 +512,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
 bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
 {
     uint64_t wait_ns = gw_min_u64(sleep_ns(sh), wait_ns_max);
+    struct gw_inbox_item *downlinks;
     int err;
 
     gw_index_reader_pause(sh->reader); /* I2 */
@@ -514,7 +525,9 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     }
     take_new_certificates(sh);
     drain_completions(sh);
+    downlinks = downlinks_take(sh); /* before the mail: a claim that came before one is known */
     mail_read_all(sh);
+    downlinks_handle(sh, downlinks);
     run_timers(sh);
     give_durable_answers(sh);
     resume_parked(sh);
@@ -558,6 +571,7 @@ void gw_shard_check(const struct gw_shard *sh)
 
     gw_slab_check(&sh->sessions);
     gw_slab_check(&sh->chunks);
+    gw_slab_check(&sh->asked);
     gw_timer_wheel_check(&sh->wheel);
     for (uint32_t slot = 0; slot < sh->sessions.fresh; slot++) {
         if (!gw_slab_is_taken(&sh->sessions, slot))

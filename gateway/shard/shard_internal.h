@@ -15,6 +15,8 @@
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
+ *   downlink.c   frames to devices on any shard, and what became of them
+ *   bridge.c     devices that write to other devices
  */
 #ifndef GW_SHARD_SHARD_INTERNAL_H
 #define GW_SHARD_SHARD_INTERNAL_H
@@ -27,7 +29,9 @@
 #include <gw/base/slab.h>
 #include <gw/base/spsc.h>
 #include <gw/base/timer_wheel.h>
+#include <gw/shard/downlink.h>
 #include <gw/shard/shard.h>
+#include <gw/wire/body.h>
 
 #include "http_internal.h"
 
@@ -64,6 +68,8 @@ void directory_fini(struct directory *directory);
  */
 GW_MUST_USE bool directory_claim(struct directory *directory, struct place place,
                                  struct place *before);
+/* Where the device is; device 0: nowhere. */
+struct place directory_find(const struct directory *directory, uint32_t device);
 /* Forgets the device if it is still at this place; a late release of an old life changes nothing.
  */
 void directory_release(struct directory *directory, struct place place);
@@ -86,6 +92,13 @@ bool mail_is_due(const struct gw_shard *sh);
 bool mail_waits(const struct gw_shard *sh);
 
 /* ---- the shard ---- */
+
+/* The devices that one session writes to. */
+struct bridge_set {
+    uint32_t slot; /* the session's */
+    uint32_t count;
+    uint32_t devices[GW_BRIDGES_MAX]; /* by the number that it gave them; 0: none */
+};
 
 enum waiting_kind {
     WAITING_STATUS,
@@ -163,6 +176,10 @@ struct gw_shard {
     struct mail mail_late[MAIL_LATE_MAX];
     uint32_t mail_late_count;
     bool mail_arrived; /* woken since the boxes were last looked into, or there was too much     */
+    struct gw_inbox downlinks; /* of struct gw_downlink, from anybody                             */
+    struct bridge_set *bridges; /* [0, bridge_count) are in use */
+    uint32_t bridge_count;
+    struct gw_slab asked; /* those of this shard's own asking, wherever they are             */
 
     /* stop */
     enum { SHARD_SERVING, SHARD_DRAINING, SHARD_CLOSING, SHARD_ENDED } phase;
@@ -348,6 +365,37 @@ void flush_replies(struct gw_shard *sh, struct gw_session *s);
 void queue_bytes(struct gw_shard *sh, struct gw_session *s, struct gw_bytes bytes);
 void start_send(struct gw_shard *sh, struct gw_session *s);
 void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+
+/* downlink.c */
+/* Who asked: a session of this shard. */
+struct downlink_origin {
+    uint32_t slot, generation; /* it may have closed when the result comes                        */
+    uint32_t tag;              /* the asker's own, to tell its questions apart                    */
+    void (*done)(struct gw_shard *sh, const struct downlink_origin *origin,
+                 enum gw_downlink_result result);
+};
+
+/*
+ * Sends a frame to a device, wherever it is connected; msg_id 0: its session numbers it. UNDER_WAY:
+ * origin->done is called with the result, in a later step of this shard's. TOO_BIG, BUSY: refused
+ * at once, nothing comes. The body is copied.
+ */
+GW_MUST_USE enum gw_downlink_result downlink_send(struct gw_shard *sh,
+                                                  const struct downlink_origin *origin,
+                                                  uint32_t device, const struct gw_frame *frame);
+/* What has come; from now on the mail that came before it is looked into. */
+struct gw_inbox_item *downlinks_take(struct gw_shard *sh);
+void downlinks_handle(struct gw_shard *sh, struct gw_inbox_item *items);
+/* Of a message in the pool. */
+uint32_t downlink_slot_bytes(const struct gw_shard_options *options);
+/* For frames to the device that answer none of its own; never 0. */
+uint16_t next_own_id(struct gw_session_cold *cold);
+
+/* bridge.c */
+void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo *todo);
+/* Its targets, if it has any. */
+void forget_bridges(struct gw_shard *sh, struct gw_session *s);
+uint64_t bridge_bytes(const struct gw_shard_options *options);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

@@ -10,6 +10,9 @@
 
 #include "world.h"
 
+/* What devices write to each other. */
+static const char bridged[] = {'v', 'w', 0, '2', 0, 'x'};
+
 static uint16_t take_id(struct device *device)
 {
     device->next_id = device->next_id == UINT16_MAX ? 1 : (uint16_t)(device->next_id + 1);
@@ -59,6 +62,12 @@ static void on_frame(struct device *device, const struct gw_frame *frame, bool v
         (void)say(device, GW_FRAME_RESPONSE, frame->msg_id, NULL, 0);
         return;
     }
+    if (frame->type == GW_FRAME_BRIDGE) { /* another device wrote to it */
+        gw_assert(device->logged_in);
+        gw_assert(gw_bytes_equal(frame->body, gw_bytes_of(bridged, sizeof bridged)));
+        device->bridged++;
+        return;
+    }
     gw_assert(frame->type == GW_FRAME_RESPONSE);
     if (!device->logged_in) {
         gw_assert(frame->msg_id == 1);
@@ -106,7 +115,28 @@ static void connect_again(struct device *device, const struct world_tokens *toke
         device->out_bytes = 1 + chance_below(chance, device->out_bytes - 1);
 }
 
-static void work(struct device *device, struct chance *chance, bool calm)
+/* Names one of a few devices, or writes to one that it may have named. */
+static void bridge(struct device *device, const struct world_tokens *tokens, struct chance *chance)
+{
+    char body[40];
+    uint32_t number = chance_below(chance, 4);
+    int bytes = snprintf(body, sizeof body, "%u%c", number, 0);
+
+    if (chance_one_in(chance, 3)) {
+        body[bytes++] = 'i';
+        body[bytes++] = 0;
+        memcpy(body + bytes, tokens->text[chance_below(chance, tokens->count)],
+               GW_TOKEN_TEXT_BYTES);
+        bytes += GW_TOKEN_TEXT_BYTES;
+    } else {
+        memcpy(body + bytes, bridged, sizeof bridged);
+        bytes += (int)sizeof bridged;
+    }
+    (void)say(device, GW_FRAME_BRIDGE, take_id(device), body, (size_t)bytes);
+}
+
+static void work(struct device *device, const struct world_tokens *tokens, struct chance *chance,
+                 bool calm)
 {
     /* By product; one firmware in 40 was built for the other one. */
     static const char infos[2][24] = {"h-beat\0"
@@ -120,7 +150,7 @@ static void work(struct device *device, struct chance *chance, bool calm)
     uint32_t product = (device->token + (!calm && chance_one_in(chance, 40))) % 2;
     char body[40];
 
-    switch (chance_below(chance, calm ? 6 : 40)) {
+    switch (chance_below(chance, calm ? 8 : 40)) {
     case 0:
         if (device->ping_id == 0 && say(device, GW_FRAME_PING, take_id(device), NULL, 0)) {
             device->ping_id = device->next_id;
@@ -138,6 +168,10 @@ static void work(struct device *device, struct chance *chance, bool calm)
         break;
     case 3:
         (void)say(device, GW_FRAME_PROPERTY, take_id(device), "1\0label\0x", 9);
+        break;
+    case 4:
+    case 5:
+        bridge(device, tokens, chance);
         break;
     default: {
         int bytes =
@@ -169,7 +203,7 @@ void device_step(struct device *device, const struct world_tokens *tokens, struc
         return;
     }
     if (device->logged_in && !pretend.hush)
-        work(device, chance, calm);
+        work(device, tokens, chance, calm);
     if (device->connection != NULL)
         flush(device, chance, calm);
 }

@@ -121,16 +121,19 @@ static int run(uint64_t from, uint64_t count, bool twice, struct gw_index *index
         total.logins += result.logins;
         total.takeovers += result.takeovers;
         total.faults += result.faults;
+        total.bridged += result.bridged;
     }
     double seconds = (double)gw_ns_between(start, gw_clock_now()) / 1e9;
 
     printf("%" PRIu64 " seeds in %.1f s: %" PRIu64 " completions, %" PRIu64 " logins, %" PRIu64
            " takeovers, %" PRIu64 " updates acknowledged, %" PRIu64 " durable, %" PRIu64
-           " faults\n",
+           " frames from device to device, %" PRIu64 " faults\n",
            count, seconds, total.completions, total.logins, total.takeovers, total.updates_acked,
-           total.updates_durable, total.faults);
+           total.updates_durable, total.bridged, total.faults);
     /* A simulation in which nothing happens proves nothing. */
-    return total.logins > 0 && total.updates_acked > 0 && total.takeovers > 0 ? 0 : 1;
+    return total.logins > 0 && total.updates_acked > 0 && total.takeovers > 0 && total.bridged > 0
+               ? 0
+               : 1;
 }
 
 int main(int argc, char **argv)

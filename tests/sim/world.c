@@ -112,6 +112,10 @@ static void make_shards(struct world *w, struct gw_index *index)
             .answers_max = 64,
             .tx_bytes_max = 2048,
             .held_bytes_max = 512,
+            .downlink_pending_max = 4,
+            .bridge_sessions_max = 6,
+            .bridge_targets_max = 3,
+            .downlink_bytes_max = 256,
             .handshake_s_max = 10,
             .login_s_max = 10,
             .linger_ms_max = 2000,
@@ -250,6 +254,8 @@ static void settle(struct world *w, const struct world_tokens *tokens)
     for (int i = 0; i < HUSH_STEPS; i++)
         step(w, tokens);
     check_one_live_per_device(w);
+    for (uint32_t i = 0; i < w->shard_count; i++) /* every message was answered */
+        gw_assert(gw_counter_read(&gw_shard_metrics(w->shards[i])->downlinks_pending) == 0);
     for (uint32_t i = 0; i < w->device_count; i++) /* nothing waits for ever on a sound disk */
         gw_assert(w->devices[i].connection == NULL || w->devices[i].ping_id == 0);
 }
@@ -304,6 +310,7 @@ struct world_result world_run(uint64_t seed, struct gw_index *index,
     stop(w, tokens);
     for (uint32_t i = 0; i < w->device_count; i++) {
         w->result.updates_acked += w->devices[i].acked;
+        w->result.bridged += w->devices[i].bridged;
         gw_assert(w->devices[i].durable >= w->devices[i].acked);
         free(w->devices[i].connection);
     }

@@ -6,8 +6,10 @@
  *   - the disk has each device's updates in the order in which they were sent, without gaps inside
  *     a connection;
  *   - a valid token is never answered 9, an unknown one never 200;
+ *   - what one device writes to another arrives whole, with an id, in a session that is logged in;
  *   - the shards' own invariants (gw_shard_check).
- * And at the end: at most one live session per token, every slot, chunk and buffer back home.
+ * And at the end: at most one live session per token, every slot, chunk, buffer and message back
+ * home.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -42,6 +44,7 @@ struct device {
     uint16_t ping_id;     /* 0: none waits */
     uint32_t ping_covers; /* value of `sent` when it was sent */
     uint32_t acked;
+    uint32_t bridged; /* frames that other devices sent it */
     uint8_t in[512];
     uint32_t in_bytes;
     uint8_t out[256]; /* what the last write did not take */
@@ -52,7 +55,7 @@ void device_step(struct device *device, const struct world_tokens *tokens, struc
                  bool calm);
 
 struct world_result {
-    uint64_t trace, completions, updates_acked, updates_durable, logins, takeovers, faults;
+    uint64_t trace, completions, updates_acked, updates_durable, logins, takeovers, faults, bridged;
 };
 
 /* Runs one seed; asserts what must hold. `index` is shared by all runs: they only read it. */

@@ -79,6 +79,7 @@ enum gw_session_flags {
     GW_SESSION_HELD = 1 << 17,        /* frames wait for the info frame in cold.held         */
     GW_SESSION_GOODBYE = 1 << 18,     /* the peer ended TLS; what it said before comes first */
     GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
+    GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
 };
 
@@ -129,7 +130,8 @@ struct gw_session_cold {
             uint8_t flags;  /* enum gw_session_http_flags                                     */
         } http;
     };
-    uint32_t deadline_tick; /* of the handshake, the login or the held frames                 */
+    uint32_t deadline_tick; /* of the handshake, the login, the request or the held frames: in
+                               LIVE always login_s_max after the login                        */
     uint32_t send_tick;     /* when the send in flight must have got somewhere                */
     union {
         uint32_t ping_tick;  /* LIVE: when the next PING of ours is due while one of theirs waits */
@@ -144,9 +146,9 @@ struct gw_session_cold {
     struct gw_chunk_queue held; /* frames that wait for the info frame, as they came          */
     uint32_t token_tag;         /* what logs may say of the token                             */
     uint16_t ping_id;           /* newest PING that waits for the disk                        */
-    uint16_t own_ping_id;       /* counter for PINGs of ours, never 0                         */
+    uint16_t own_id;            /* counter for frames of ours, never 0                        */
     uint16_t last_id;           /* of the newest frame, for a status that answers no frame    */
-    uint16_t buffer_bytes;      /* "buff-in": larger bodies are never sent to this device     */
+    uint16_t buffer_bytes;      /* "buff-in": no longer frame is ever sent to this device     */
     uint16_t peer_port;
     uint8_t prelogin_bytes : 7; /* of a partial login or request, in the shard's own array    */
     uint8_t peer_is_v6 : 1;
@@ -168,6 +170,9 @@ enum {
     GW_SESSION_ANSWER_BYTES_MAX = 4 + 1 + GW_FIELD_NAME_BYTES_MAX + 1 + GW_FIELD_VALUE_BYTES_MAX
 };
 
+/* What a device takes that has told no "buff-in": a frame with a body of 250 bytes. */
+enum { GW_SESSION_BUFFER_BYTES_DEFAULT = GW_FRAME_HEADER_BYTES + 250 };
+
 /*
  * What one event asks of the shard, in the order in which it is done: ask, publish, answer, close.
  */
@@ -181,6 +186,7 @@ struct gw_session_todo {
         GW_ASK_FIELD,   /* what is its metadata field `asked`? then gw_session_field    */
         GW_ASK_EVENT,   /* has its product other events than `asked`? then
                            gw_session_event_unknown; else what is said here is done     */
+        GW_ASK_BRIDGE,  /* do what the body `asked` says; answer and status are yours   */
     } ask;
     struct gw_bytes asked;
     bool publish; /* `record` lacks epoch, sequence and device: the shard's             */

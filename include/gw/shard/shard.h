@@ -52,9 +52,13 @@ struct gw_shard_options {
     uint32_t handshake_age_s_max; /* a connection that waited longer is closed instead      */
     uint32_t accepts_pending;     /* accept operations kept queued, per listener                */
     uint32_t chunk_count;
-    uint32_t answers_max;    /* answers that wait for the disk                             */
-    uint32_t tx_bytes_max;   /* unsent bytes at which a session is no longer read          */
-    uint32_t held_bytes_max; /* frames kept for a late info frame                          */
+    uint32_t answers_max;          /* answers that wait for the disk                             */
+    uint32_t tx_bytes_max;         /* unsent bytes at which a session is no longer read          */
+    uint32_t held_bytes_max;       /* frames kept for a late info frame                          */
+    uint32_t downlink_pending_max; /* messages of this shard's asking under way to devices  */
+    uint32_t bridge_sessions_max;  /* sessions that may write to other devices              */
+    uint32_t bridge_targets_max;   /* devices that one of them may write to                 */
+    uint32_t downlink_bytes_max;   /* unsent bytes above which a session takes no message   */
     uint32_t handshake_s_max, login_s_max;
     uint32_t linger_ms_max; /* for the peer to take our last bytes and hang up            */
     uint32_t send_s_max;    /* for the peer to take anything at all                       */

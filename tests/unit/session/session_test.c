@@ -252,7 +252,7 @@ static void every_frame_has_its_answer(void **state)
          0,
          0,
          0},
-        {"bridge", 15, {(const uint8_t *)"64\0i\0x", 6}, GW_ANSWER_NOW, 6, 0, 0},
+        {"bridge to nowhere", 15, {(const uint8_t *)"64\0i", 4}, GW_ANSWER_NOW, 2, 0, 0},
         {"legacy mail", 13, {(const uint8_t *)"a", 1}, GW_ANSWER_NOW, 2, 0, 0},
         {"unknown 99", 99, {(const uint8_t *)"a", 1}, GW_ANSWER_NOW, 2, 0, 0},
         {"command 100", 100, {NULL, 0}, GW_ANSWER_NONE, 0, 0, GW_CLOSE_BAD_COMMAND},
@@ -275,6 +275,21 @@ static void every_frame_has_its_answer(void **state)
             assert_int_equal(l.todo.record.kind, rows[i].record);
         assert_int_equal(l.todo.close, rows[i].close);
     }
+}
+
+static void bridges_are_the_shards(void **state)
+{
+    struct life l = in_live(0);
+
+    (void)state;
+    give(&l, 15, 9, BODY("64\0i\0x"));
+    assert_int_equal(l.todo.ask, GW_ASK_BRIDGE);
+    assert_true(gw_bytes_equal(l.todo.asked, BODY("64\0i\0x")));
+    assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
+    l = in_live(GW_PRODUCT_INFO_REQUIRED); /* nobody writes before it has named its product */
+    give(&l, 15, 9, BODY("64\0i\0x"));
+    assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
+    assert_true(l.todo.hold);
 }
 
 static void members_of_a_group_share_its_time(void **state)
@@ -571,6 +586,7 @@ int main(void)
         cmocka_unit_test(before_login_only_a_login_is_taken),
         cmocka_unit_test(the_first_byte_tells_devices_from_the_rest),
         cmocka_unit_test(every_frame_has_its_answer),
+        cmocka_unit_test(bridges_are_the_shards),
         cmocka_unit_test(members_of_a_group_share_its_time),
         cmocka_unit_test(heartbeats_are_clamped_and_never_overflow),
         cmocka_unit_test(time_is_told_as_the_zone_has_it),

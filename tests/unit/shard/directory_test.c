@@ -53,6 +53,9 @@ static void claims_and_releases_agree_with_a_plain_array(void **unused)
             }
         }
         assert_int_equal(directory.count, count);
+        device = 1 + next_random(&random) % DEVICES;
+        place = directory_find(&directory, device);
+        assert_memory_equal(&place, &model[device], sizeof place);
     }
     directory_fini(&directory);
 }
