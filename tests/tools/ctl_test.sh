@@ -66,6 +66,25 @@ says out "usage: tollgatectl token rotate DEVICE"
 ends 0 "help by option" "$ctl" token rotate --help
 says out "usage: tollgatectl token rotate DEVICE"
 
+# Commands to devices, without a gateway; tests/system/downlink_test.c gives them to one.
+export TOLLGATE_CONTROL="$dir/control"
+ends 69 "no gateway" "$ctl" send 1 V1 42
+says err "no gateway listens on $dir/control"
+ends 69 "no gateway there" "$ctl" status 1 --socket "$dir/elsewhere"
+says err "$dir/elsewhere"
+ends 2 "no value" "$ctl" send 1 V1
+says err "an argument is missing"
+ends 2 "a device that is no number" "$ctl" send porch V1 42
+says err "DEVICE must be a whole number"
+ends 2 "a value like an option" "$ctl" send 1 V1 -5
+ends 69 "the same behind dashes" "$ctl" send 1 V1 -- -5
+ends 2 "a value that is no text" "$ctl" send 1 V1 "$(printf '\377')"
+says err "UTF-8"
+ends 2 "ota without an address" "$ctl" ota 1
+ends 2 "reboot of two" "$ctl" reboot 1 2
+ends 2 "a socket's path that is too long" "$ctl" reboot 1 --socket "$(printf '%0200d' 7)"
+says err "107 bytes"
+
 keys="$dir/ticket-keys"
 ends 69 "no keys to rotate" "$ctl" ticket-keys rotate "$keys"
 says err "ticket-keys init"

@@ -11,12 +11,13 @@
 
 #include <gw/base/defs.h>
 
-/* 69, 77 and 78 as in sysexits.h; a service manager can tell by them what a retry may mend. */
+/* 69, 75, 77 and 78 as in sysexits.h; a service manager can tell by them what a retry may mend. */
 enum ctl_exit {
     CTL_OK = 0,
     CTL_FAILED = 1,
     CTL_USAGE = 2,
     CTL_UNAVAILABLE = 69,   /* what the command needs is not there: index, socket, kernel */
+    CTL_LATER = 75,         /* not now: the device is away, or takes nothing more           */
     CTL_NO_PERMISSION = 77, /* the file system said no                                    */
     CTL_CONFIG = 78,        /* it is there, but it is not what it should be               */
 };

@@ -20,7 +20,7 @@
 
 #include <gw/app/control.h>
 
-enum { HELD_MAX = 1024 };
+enum { HELD_MAX = 1024, TWICE_PENDING = 2 * GW_CONTROL_PENDING_MAX };
 
 static struct gw_control *control;
 static struct gw_instant now = {.ns = 1000 * GW_NS_PER_S};
@@ -166,23 +166,23 @@ static void an_answer_comes_late_or_to_nobody(void **state)
 
 static void a_client_has_so_many_commands_pending(void **state)
 {
-    static char many[GW_CONTROL_PENDING_MAX * 2 * 5 + 1];
+    static char many[TWICE_PENDING * 5 + 1];
     int fd = connect_to();
 
     (void)state;
-    for (size_t i = 0; i < GW_CONTROL_PENDING_MAX * 2; i++)
-        memcpy(many + i * 5, "hold\n", 5);
+    for (size_t i = 0; i < TWICE_PENDING; i++)
+        (void)snprintf(many + i * 5, sizeof many - i * 5, "hold\n");
     say(fd, many);
     assert_int_equal(held_count, GW_CONTROL_PENDING_MAX);
     gw_control_answer(control, now, held[0], gw_bytes_text("x"));
     expect(fd, "x\n");
     assert_int_equal(held_count, GW_CONTROL_PENDING_MAX + 1);
-    for (size_t i = 1; i < GW_CONTROL_PENDING_MAX * 2; i++) {
+    for (size_t i = 1; i < TWICE_PENDING; i++) {
         turn();
         gw_control_answer(control, now, held[i], gw_bytes_text("x"));
     }
     turn();
-    assert_int_equal(held_count, GW_CONTROL_PENDING_MAX * 2);
+    assert_int_equal(held_count, TWICE_PENDING);
     (void)close(fd);
 }
 
