@@ -10,9 +10,6 @@
 
 #include "world.h"
 
-/* What devices write to each other. */
-static const char bridged[] = {'v', 'w', 0, '2', 0, 'x'};
-
 static uint16_t take_id(struct device *device)
 {
     device->next_id = device->next_id == UINT16_MAX ? 1 : (uint16_t)(device->next_id + 1);
@@ -54,6 +51,21 @@ static void leave(struct device *device, struct chance *chance)
     device->back_ns = pretend.now_ns + (uint64_t)chance_below(chance, 6000) * 1000000;
 }
 
+/* Another device wrote its token's index to it: to it, and to nobody else. */
+static void on_bridged(struct device *device, struct gw_bytes body)
+{
+    char text[16] = "";
+    unsigned token;
+
+    gw_assert(device->logged_in && body.size < sizeof text);
+    for (size_t i = 0; i < body.size; i++)
+        text[i] = body.data[i] == 0 ? ' ' : (char)body.data[i];
+    int fields = sscanf(text, "vw 2 %u", &token);
+
+    gw_assert(fields == 1 && token == device->token);
+    device->bridged++;
+}
+
 static void on_frame(struct device *device, const struct gw_frame *frame, bool valid)
 {
     gw_assert(frame->msg_id != 0); /* it would make a real client drop the link */
@@ -62,10 +74,8 @@ static void on_frame(struct device *device, const struct gw_frame *frame, bool v
         (void)say(device, GW_FRAME_RESPONSE, frame->msg_id, NULL, 0);
         return;
     }
-    if (frame->type == GW_FRAME_BRIDGE) { /* another device wrote to it */
-        gw_assert(device->logged_in);
-        gw_assert(gw_bytes_equal(frame->body, gw_bytes_of(bridged, sizeof bridged)));
-        device->bridged++;
+    if (frame->type == GW_FRAME_BRIDGE) {
+        on_bridged(device, frame->body);
         return;
     }
     gw_assert(frame->type == GW_FRAME_RESPONSE);
@@ -115,23 +125,24 @@ static void connect_again(struct device *device, const struct world_tokens *toke
         device->out_bytes = 1 + chance_below(chance, device->out_bytes - 1);
 }
 
-/* Names one of a few devices, or writes to one that it may have named. */
+/* Names one of a few devices, or writes to the one that it gave a number to. */
 static void bridge(struct device *device, const struct world_tokens *tokens, struct chance *chance)
 {
-    char body[40];
-    uint32_t number = chance_below(chance, 4);
-    int bytes = snprintf(body, sizeof body, "%u%c", number, 0);
+    char body[48];
+    uint32_t number = chance_below(chance, BRIDGES_MAX);
+    uint32_t *named = &device->named[number];
+    int bytes;
 
     if (chance_one_in(chance, 3)) {
-        body[bytes++] = 'i';
-        body[bytes++] = 0;
-        memcpy(body + bytes, tokens->text[chance_below(chance, tokens->count)],
-               GW_TOKEN_TEXT_BYTES);
-        bytes += GW_TOKEN_TEXT_BYTES;
-    } else {
-        memcpy(body + bytes, bridged, sizeof bridged);
-        bytes += (int)sizeof bridged;
+        uint32_t token = chance_below(chance, tokens->count);
+
+        bytes = snprintf(body, sizeof body, "%u%ci%c%.*s", number, 0, 0, GW_TOKEN_TEXT_BYTES,
+                         tokens->text[token]);
+        if (say(device, GW_FRAME_BRIDGE, take_id(device), body, (size_t)bytes))
+            *named = token;
+        return;
     }
+    bytes = snprintf(body, sizeof body, "%u%cvw%c2%c%u", number, 0, 0, 0, *named);
     (void)say(device, GW_FRAME_BRIDGE, take_id(device), body, (size_t)bytes);
 }
 

@@ -6,7 +6,7 @@
  *   - the disk has each device's updates in the order in which they were sent, without gaps inside
  *     a connection;
  *   - a valid token is never answered 9, an unknown one never 200;
- *   - what one device writes to another arrives whole, with an id, in a session that is logged in;
+ *   - what one device writes to another arrives there and nowhere else, with an id;
  *   - the shards' own invariants (gw_shard_check).
  * And at the end: at most one live session per token, every slot, chunk, buffer and message back
  * home.
@@ -18,7 +18,7 @@
 
 #include "pretend_ring.h"
 
-enum { TOKENS_MAX = 64, DEVICES_MAX = 96, VALUE_BYTES_MAX = 24 };
+enum { TOKENS_MAX = 64, DEVICES_MAX = 96, VALUE_BYTES_MAX = 24, BRIDGES_MAX = 4 };
 
 /* A valid token of the world's index; one more that is in no index. */
 struct world_tokens {
@@ -44,7 +44,8 @@ struct device {
     uint16_t ping_id;     /* 0: none waits */
     uint32_t ping_covers; /* value of `sent` when it was sent */
     uint32_t acked;
-    uint32_t bridged; /* frames that other devices sent it */
+    uint32_t named[BRIDGES_MAX]; /* by its bridges: indices in world_tokens                */
+    uint32_t bridged;            /* frames that other devices sent it                      */
     uint8_t in[512];
     uint32_t in_bytes;
     uint8_t out[256]; /* what the last write did not take */

@@ -253,6 +253,8 @@ static void a_device_that_reads_nothing_is_busy(void **state)
         delivered++; /* the kernel's buffers first */
     assert_string_equal(answer, "busy");
     assert_true(delivered > 1);
+    /* Of downlink.bytes_max, not of all that the shard has. */
+    assert_true(sys_metric(&gateway, "tollgate_chunks_taken") <= 8);
     /* Others are none the worse for it. */
     struct sys_client other;
 
