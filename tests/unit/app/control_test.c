@@ -211,6 +211,7 @@ static void one_that_reads_nothing_is_not_read_and_then_closed(void **state)
     unsigned said = 0;
 
     (void)state;
+    say(fd, "hold\n");
     answer_bytes = 8000;
     do {
         before = line_count;
@@ -229,6 +230,12 @@ static void one_that_reads_nothing_is_not_read_and_then_closed(void **state)
     assert_true(has_hung_up(fd));
     say(other, "still\n"); /* idle is not slow */
     expect(other, "still\n");
+    int next = connect_to(); /* in its place, and owed nothing */
+
+    assert_int_equal(held_count, 1);
+    gw_control_answer(control, now, held[0], gw_bytes_text("late"));
+    expect(next, "");
+    (void)close(next);
     (void)close(other);
     (void)close(fd);
 }
