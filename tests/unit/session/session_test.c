@@ -447,6 +447,7 @@ static void a_field_is_told_if_the_device_can_take_it(void **state)
     struct life l = in_live(0);
 
     (void)state;
+    l.cold.buffer_bytes = GW_SESSION_BUFFER_BYTES_DEFAULT; /* as of every new connection */
     give(&l, 17, 12, BODY("meta\0get\0Serial Number"));
     assert_int_equal(l.todo.ask, GW_ASK_FIELD);
     assert_true(gw_bytes_are(l.todo.asked, "Serial Number"));
@@ -464,7 +465,7 @@ static void a_field_is_told_if_the_device_can_take_it(void **state)
     /* Before its info frame a device is taken to read 250 bytes; then it says how many. */
     gw_session_field(&l.cold, BODY("F"), &long_value, out, &l.todo);
     assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
-    l.cold.buffer_bytes = sizeof longest + 7;
+    l.cold.buffer_bytes = GW_FRAME_HEADER_BYTES + sizeof longest + 7;
     gw_session_field(&l.cold, BODY("F"), &long_value, out, &l.todo);
     assert_int_equal(l.todo.answer, GW_ANSWER_BODY);
     l.cold.buffer_bytes--;
