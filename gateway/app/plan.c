@@ -172,6 +172,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
                             .body_bytes_max = config->http_body_bytes_max,
                             .chunked_bytes_max = config->http_chunked_bytes_max},
                  .value_bytes_max = config->http_value_bytes_max,
+                 .answer_bytes_max = config->http_answer_bytes_max,
                  .points_max = config->http_points_max,
                  .point_age_s_max = config->http_point_age_s_max,
                  .request_s_max = config->http_request_s_max,

@@ -3,6 +3,7 @@
  * full pipe does not take is counted, never waited for.
  */
 #include <gw/base/log.h>
+#include <gw/base/utf8.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,28 +91,6 @@ static void put_format(struct line *line, const char *format, ...)
         put(line, piece, gw_min_u64((uint64_t)count, sizeof piece - 1));
 }
 
-/* How many bytes of well-formed UTF-8 (RFC 3629) begin here: 0 for none. */
-static size_t utf8_length(struct gw_bytes in)
-{
-    uint8_t first = in.data[0];
-    size_t length = first < 0x80   ? 1
-                    : first < 0xC2 ? 0
-                    : first < 0xE0 ? 2
-                    : first < 0xF0 ? 3
-                    : first < 0xF5 ? 4
-                                   : 0;
-
-    if (length == 0 || length > in.size)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((in.data[i] & 0xC0) != 0x80)
-            return 0;
-    if ((first == 0xE0 && in.data[1] < 0xA0) || (first == 0xED && in.data[1] > 0x9F) ||
-        (first == 0xF0 && in.data[1] < 0x90) || (first == 0xF4 && in.data[1] > 0x8F))
-        return 0;
-    return length;
-}
-
 /*
  * Characters of several bytes that terminals or line readers obey: the C1 controls, NEL among them,
  * and the line and paragraph separators. 0 when `in` begins with none of them.
@@ -130,7 +109,7 @@ static void put_quoted(struct line *line, struct gw_bytes value)
 {
     put(line, "\"", 1);
     while (value.size > 0 && !line->cut) {
-        size_t length = utf8_length(value);
+        size_t length = gw_utf8_bytes(value);
         uint8_t byte = value.data[0];
 
         if (byte == '"' || byte == '\\')

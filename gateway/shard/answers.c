@@ -170,7 +170,7 @@ void give_durable_answers(struct gw_shard *sh)
             last = NULL;
             continue;
         }
-        if (sh->reply_bytes + HTTP_RESPONSE_BYTES_MAX > REPLY_BYTES_MAX)
+        if (sh->reply_bytes + GW_HTTP_RESPONSE_HEAD_BYTES > REPLY_BYTES_MAX)
             flush_replies(sh, s);
         if (s->state != GW_SESSION_CLOSING)
             give(sh, s, &answer);

@@ -118,8 +118,3 @@ void directory_release(struct directory *directory, struct place place)
     }
     directory->cells[hole] = (struct directory_cell){0};
 }
-
-bool directory_knows(const struct directory *directory, uint32_t device)
-{
-    return directory->cells[cell_of(directory, device)].device != 0;
-}

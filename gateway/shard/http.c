@@ -36,12 +36,26 @@ struct answer {
     enum gw_close_reason reason; /* with `last` */
 };
 
+/* However long: what the shard's buffer does not take leaves as records before it. */
+static void reply_body(struct gw_shard *sh, struct gw_session *s, struct gw_bytes body)
+{
+    while (body.size > 0) {
+        if (sh->reply_bytes == REPLY_BYTES_MAX)
+            flush_replies(sh, s);
+        size_t piece = gw_min_u64(body.size, REPLY_BYTES_MAX - sh->reply_bytes);
+
+        memcpy(sh->replies + sh->reply_bytes, body.data, piece);
+        sh->reply_bytes += (uint32_t)piece;
+        body = gw_bytes_after(body, piece);
+    }
+}
+
 static void respond(struct gw_shard *sh, struct gw_session *s, const struct answer *answer)
 {
     struct gw_http_response response = {
         .status = answer->status,
         .keep_alive = !answer->last,
-        .head_only = answer->head,
+        .head_only = true, /* the body follows it, in pieces */
         .date_s = gw_ring_wall_us(sh->ring) / 1000000,
         .content_type = answer->type,
         .body = answer->body,
@@ -52,13 +66,15 @@ static void respond(struct gw_shard *sh, struct gw_session *s, const struct answ
     };
 
     gw_assert(cold_of(sh, s)->http.waits == 0 || answer->status == 200); /* I1 */
-    if (sh->reply_bytes + HTTP_RESPONSE_BYTES_MAX > REPLY_BYTES_MAX)
+    if (sh->reply_bytes + GW_HTTP_RESPONSE_HEAD_BYTES > REPLY_BYTES_MAX)
         flush_replies(sh, s);
     size_t bytes = gw_http_response_write(sh->replies + sh->reply_bytes,
                                           sizeof sh->replies - sh->reply_bytes, &response);
 
     gw_assert(bytes > 0);
     sh->reply_bytes += (uint32_t)bytes;
+    if (!answer->head)
+        reply_body(sh, s, answer->body);
     COUNT(sh, http_requests);
     if (answer->status >= 400)
         COUNT(sh, http_refused);
@@ -70,7 +86,7 @@ static void respond(struct gw_shard *sh, struct gw_session *s, const struct answ
 static void refuse(struct gw_shard *sh, struct gw_session *s, struct answer answer,
                    const char *message, bool legacy)
 {
-    char body[HTTP_BODY_BYTES_MAX];
+    char body[HTTP_REFUSAL_BYTES_MAX];
     int bytes =
         snprintf(body, sizeof body, legacy ? "%s" : "{\"error\":{\"message\":\"%s\"}}", message);
 
@@ -208,7 +224,7 @@ static size_t bytes_of_records(const struct http_call *call)
 
 enum progress {
     TAKEN,   /* it was answered, or will be */
-    REFUSED, /* it has to be, with 503      */
+    REFUSED, /* it has to be: with 503, unless the call says otherwise */
     WAITS,   /* it must be looked at again  */
 };
 
@@ -261,7 +277,7 @@ static enum progress ask_owner(struct gw_shard *sh, struct gw_session *s, uint32
                                   .generation = s->generation & GW_OP_GENERATION_MASK}};
 
     if (owner == sh->options.number) {
-        answer_connected(sh, s, directory_knows(&sh->directory, device));
+        answer_connected(sh, s, directory_find(&sh->directory, device).device != 0);
         return TAKEN;
     }
     if (!mail_send(sh, owner, &mail))
@@ -279,6 +295,29 @@ static void answer_time(struct gw_shard *sh, struct gw_session *s, struct answer
     answer.type = "application/json;charset=utf-8";
     answer.body = gw_bytes_of(body, (size_t)bytes);
     respond(sh, s, &answer);
+}
+
+/* I4 */
+static bool chunks_may_take(const struct gw_shard *sh, size_t bytes)
+{
+    return sh->chunks.taken_count + bytes / GW_CHUNK_DATA_BYTES + 1 <= sh->chunks.slot_count / 2;
+}
+
+/* They hold what was acknowledged (uplink, I3), and no answer waits for the disk here (I1). */
+static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
+                                   struct http_call *call, struct answer answer, uint32_t device)
+{
+    struct http_values_body body;
+
+    if (!http_values_read(sh->values, device, call, sh->content, sh->options.http.answer_bytes_max,
+                          &body))
+        return REFUSED;
+    if (body.bytes.size > GW_CHUNK_DATA_BYTES && !chunks_may_take(sh, body.bytes.size))
+        return REFUSED;
+    answer.type = body.type;
+    answer.body = body.bytes;
+    respond(sh, s, &answer);
+    return TAKEN;
 }
 
 /* Does what the call asks for. */
@@ -304,6 +343,8 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
     case HTTP_CALL_TIME:
         answer_time(sh, s, *answer);
         return TAKEN;
+    case HTTP_CALL_VALUES:
+        return answer_values(sh, s, call, *answer, device);
     case HTTP_CALL_PREFLIGHT:
         break;
     }
@@ -346,8 +387,10 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
             return progress == TAKEN;
         if (!may_answer(cold)) /* by then there may be room */
             return false;
-        call->status = 503;
-        call->message = "Try again later.";
+        if (call->status == 200) {
+            call->status = 503;
+            call->message = "Try again later.";
+        }
     }
     cold->http_done = 0; /* of a token that was revoked meanwhile, what was recorded stays so */
     answer.status = call->status;
@@ -426,7 +469,7 @@ static size_t take_request(struct gw_shard *sh, struct gw_session *s, struct gw_
         return 0;
     }
     status = gw_http_body_read(gw_bytes_after(in, request.head_bytes), &request, limits,
-                               sh->chunked, &body);
+                               sh->content, &body);
     if (status == GW_BAD_FRAME) {
         refuse_fault(sh, s, body.fault, request.method);
         return 0;
@@ -507,12 +550,9 @@ size_t http_take(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 
 static void put(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
-    uint32_t chunks = (uint32_t)(in.size / GW_CHUNK_DATA_BYTES + 1);
-
     if (in.size == 0)
         return;
-    if (sh->chunks.taken_count + chunks <= sh->chunks.slot_count / 2 && /* I4 */
-        gw_chunk_queue_append(&sh->chunks, &s->rx, in, false))
+    if (chunks_may_take(sh, in.size) && gw_chunk_queue_append(&sh->chunks, &s->rx, in, false))
         return;
     if (cold_of(sh, s)->http.waits == 0)
         refuse_and_close(sh, s, 503, "Try again later.", GW_CLOSE_NO_MEMORY);

@@ -597,6 +597,60 @@ static void read_time(struct reading *r)
     r->call->what = HTTP_CALL_TIME;
 }
 
+static void add_pin(struct http_call *call, char bank, uint8_t number)
+{
+    for (uint32_t i = 0; i < call->pin_count; i++)
+        if (call->pins[i].bank == bank && call->pins[i].number == number)
+            return;
+    if (call->pin_count == HTTP_RECORDS_MAX)
+        refuse(call, 400, "Too many pins. Ask for 256 at most.");
+    else
+        call->pins[call->pin_count++] = (struct http_pin){.bank = bank, .number = number};
+}
+
+/* get: "v1[&v2 ...]", or "pin=V1". A value here was meant for update. */
+static void read_get(struct reading *r)
+{
+    struct gw_bytes rest = r->request->query, name, value;
+    struct http_call *call = r->call;
+    bool by_name = !has_parameter(r, "pin") && !has_parameter(r, "dataStreamId");
+    uint8_t pin;
+    char bank;
+
+    if (!by_name && read_pin_parameter(r, &bank, &pin))
+        add_pin(call, bank, pin);
+    while (by_name && call->status == 200 && gw_http_query_next(&rest, &name, &value)) {
+        if (gw_bytes_are(name, "token"))
+            continue;
+        if (read_pin(name, &bank, &pin) && value.size == 0)
+            add_pin(call, bank, pin);
+        else
+            refuse(call, 400, WRONG_PIN);
+    }
+    if (call->status == 200 && call->pin_count == 0)
+        refuse(call, 400, WRONG_PIN);
+    call->what = HTTP_CALL_VALUES;
+    call->form = call->pin_count == 1 ? HTTP_VALUES_TEXT : HTTP_VALUES_NAMED;
+}
+
+static void read_get_all(struct reading *r)
+{
+    r->call->what = HTTP_CALL_VALUES;
+    r->call->form = HTTP_VALUES_ALL;
+}
+
+static void read_legacy_get(struct reading *r)
+{
+    uint8_t pin;
+    char bank;
+
+    if (!read_pin_segment(r, &bank, &pin))
+        return;
+    add_pin(r->call, bank, pin);
+    r->call->what = HTTP_CALL_VALUES;
+    r->call->form = HTTP_VALUES_ARRAY;
+}
+
 /* ---- the table ---- */
 
 static const struct http_endpoint endpoints[] = {
@@ -605,6 +659,8 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_GET, "/external/api/update/property", read_property, false},
     {GW_HTTP_GET, "/external/api/batch/update", read_update, false},
     {GW_HTTP_POST, "/external/api/batch/update", read_points, false},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/get", read_get, false},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/getAll", read_get_all, false},
     {GW_HTTP_GET, "/external/api/logEvent", read_event, false},
     {GW_HTTP_GET, "/external/api/device/meta/update", read_meta, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isHardwareConnected", read_connected, false},
@@ -612,6 +668,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_PUT, "/{token}/update/{pin}", read_legacy_put, true},
     {GW_HTTP_PUT, "/{token}/pin/{pin}", read_legacy_put, true},
     {GW_HTTP_PUT, "/{token}/extra/pin/{pin}", read_legacy_points, true},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/get/{pin}", read_legacy_get, true},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/isHardwareConnected", read_connected, true},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/rtc", read_time, true},
 };
@@ -689,7 +746,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     call->message = NULL;
     call->legacy = false;
     call->what = HTTP_CALL_RECORDS;
-    call->record_count = call->point_count = 0;
+    call->record_count = call->point_count = call->pin_count = 0;
     call->text_bytes = 0;
     call->allow[0] = '\0';
     if (request->method == GW_HTTP_OTHER) {

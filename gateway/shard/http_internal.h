@@ -6,6 +6,7 @@
  *     (the token is looked up)
  *     http_call_read    what it asks for: records, points, or an answer; judged whole, so that
  *                       nothing of a request that is refused is recorded
+ *     http_values_read  and what the answer is, where last values were asked for
  */
 #ifndef GW_SHARD_HTTP_INTERNAL_H
 #define GW_SHARD_HTTP_INTERNAL_H
@@ -15,19 +16,24 @@
 #include <gw/http/response.h>
 #include <gw/journal/record.h>
 #include <gw/shard/shard.h>
+#include <gw/values/values.h>
 
 enum {
-    HTTP_HEAD_BYTES_MAX = 65536, /* what the parameters of these names may be at most */
-    HTTP_CHUNKED_BYTES_MAX = 65536,
+    HTTP_HEAD_BYTES_MAX = 65536,    /* what the parameters of these names may be at most */
+    HTTP_CONTENT_BYTES_MAX = 65536, /* of a body that comes in chunks, of one with last values */
     HTTP_VALUE_BYTES_MAX = 8192,
     HTTP_RECORDS_MAX = 256, /* of one request, but for points: as many as there are pins */
     /* The query is resolved at most twice, values of a body are not longer than it may be. */
     HTTP_TEXT_BYTES = 2 * HTTP_HEAD_BYTES_MAX + 2 * HTTP_VALUE_BYTES_MAX,
-    HTTP_BODY_BYTES_MAX = 512, /* of an answer */
-    HTTP_RESPONSE_BYTES_MAX = GW_HTTP_RESPONSE_HEAD_BYTES + HTTP_BODY_BYTES_MAX,
+    HTTP_REFUSAL_BYTES_MAX = 512,
 };
 
 struct http_endpoint;
+
+struct http_pin {
+    char bank;
+    uint8_t number;
+};
 
 struct http_call {
     const struct http_endpoint *endpoint; /* NULL when there is none                            */
@@ -43,12 +49,21 @@ struct http_call {
         HTTP_CALL_POINTS,
         HTTP_CALL_CONNECTED, /* is the device connected?  */
         HTTP_CALL_TIME,
+        HTTP_CALL_VALUES,
         HTTP_CALL_PREFLIGHT,
     } what;
     uint32_t record_count;
     struct gw_record records[HTTP_RECORDS_MAX]; /* kind, pin, name, value, flags                */
     struct gw_bytes points;                     /* JSON, judged                                 */
     uint32_t point_count;
+    enum {
+        HTTP_VALUES_TEXT,  /* of one pin, as it is             */
+        HTTP_VALUES_ARRAY, /* of one pin, as old servers had it */
+        HTTP_VALUES_NAMED, /* an object: these pins            */
+        HTTP_VALUES_ALL,   /* an object: every pin             */
+    } form;                /* of VALUES                        */
+    uint32_t pin_count;
+    struct http_pin pins[HTTP_RECORDS_MAX]; /* of VALUES: each once */
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };
@@ -72,5 +87,15 @@ struct http_points {
 void http_points_begin(struct http_points *points, const struct http_call *call);
 bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
                       const struct http_call *call, struct gw_record *out);
+
+struct http_values_body {
+    const char *type;
+    struct gw_bytes bytes; /* in the room, or the reader's: until its pause */
+};
+
+/* What answers a call for last values; false: call->status and message say why there is none. */
+GW_MUST_USE bool http_values_read(struct gw_values_reader *values, uint32_t device,
+                                  struct http_call *call, uint8_t *room, size_t capacity,
+                                  struct http_values_body *out);
 
 #endif

@@ -69,7 +69,7 @@ static void on_claim(struct gw_shard *sh, const struct place *place)
 static void on_ask(struct gw_shard *sh, const struct place *asker)
 {
     struct mail answer = {.kind = MAIL_TELL,
-                          .connected = directory_knows(&sh->directory, asker->device),
+                          .connected = directory_find(&sh->directory, asker->device).device != 0,
                           .place = *asker};
 
     send_answer(sh, &answer);

@@ -120,7 +120,8 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     gw_assert(options->number < options->count && options->count <= GW_SHARDS_MAX);
     gw_assert(options->rate_frames_per_s > 0 && options->listener_count <= GW_SHARD_LISTENERS_MAX);
     gw_assert(options->http.limits.head_bytes_max <= HTTP_HEAD_BYTES_MAX &&
-              options->http.limits.chunked_bytes_max <= HTTP_CHUNKED_BYTES_MAX &&
+              options->http.limits.chunked_bytes_max <= HTTP_CONTENT_BYTES_MAX &&
+              options->http.answer_bytes_max <= HTTP_CONTENT_BYTES_MAX &&
               options->http.value_bytes_max <= HTTP_VALUE_BYTES_MAX);
     gw_assert(options->http.limits.head_bytes_max + options->http.limits.body_bytes_max +
                   options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=

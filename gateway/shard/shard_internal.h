@@ -9,6 +9,7 @@
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   http.c       HTTP connections: requests out of plaintext, answers in their order
  *   http_api.c   what the requests of devices mean: a table of endpoints
+ *   http_values.c  last values as bodies of answers
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
@@ -73,7 +74,6 @@ struct place directory_find(const struct directory *directory, uint32_t device);
 /* Forgets the device if it is still at this place; a late release of an old life changes nothing.
  */
 void directory_release(struct directory *directory, struct place place);
-bool directory_knows(const struct directory *directory, uint32_t device);
 
 /* ---- mail ---- */
 
@@ -196,7 +196,8 @@ struct gw_shard {
     bool rescan; /* take_frames put bytes into s->rx that come before what it left */
     uint8_t cipher[GW_TLS_OUT_BYTES_MAX];
     struct http_call call; /* the request that is being answered */
-    uint8_t chunked[HTTP_CHUNKED_BYTES_MAX];
+    /* Of a request whose body came in chunks, or of its answer: who sends a body asks nothing. */
+    uint8_t content[HTTP_CONTENT_BYTES_MAX];
 
     struct gw_shard_metrics metrics;
 

@@ -17,10 +17,10 @@
 #include "http_cases.h"
 #include "updates.h"
 
-enum { SOON_MS = 3000, ANSWER_BYTES = 4096, HEAD_BYTES_MAX = 1024 };
+enum { SOON_MS = 3000, ANSWER_BYTES = 1 << 17, HEAD_BYTES_MAX = 1024 };
 
 static struct sys_gateway gateway;
-static struct sys_device devices[SYS_TRANSPORTS + 4];
+static struct sys_device devices[SYS_TRANSPORTS + 7];
 static struct sys_updates updates;
 
 /* ---- a client ---- */
@@ -112,6 +112,7 @@ static void expect_answer(struct sys_client *c, int status, const char *body)
 #define INVALID_TOKEN ERROR("Invalid token.")
 #define WRONG_PIN     ERROR("Wrong pin format.")
 #define WRONG_VALUE   ERROR("Value doesn't match the Datastream data type")
+#define NO_VALUE      ERROR("Requested dataStream doesn't exist in the product.")
 #define HUNDRED                                                                                    \
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
     "23456789"
@@ -171,7 +172,36 @@ static const struct {
      NULL},
     {"GET /external/api/update/?token={T}&v1=5" END, 404, ERROR("There is nothing of this name."),
      NULL},
-    {"GET /external/api/get?token={T}&v1" END, 404, ERROR("There is nothing of this name."), NULL},
+    /* get, getAll: what the updates above have left */
+    {"GET /external/api/get?token={T}&v1" END, 200, "5", NULL},
+    {"GET /external/api/get?v1=&token={T}" END, 200, "5", NULL},
+    {"GET /external/api/get?token={T}&pin=V2" END, 200, "on", NULL},
+    {"GET /external/api/get?token={T}&v3" END, 200, "[30.5,50.4]", NULL},
+    {"GET /external/api/get?token={T}&v4" END, 200, "a b c\xc2\xb0&", NULL},
+    {"GET /external/api/get?token={T}&v1&v2" END, 200, "{\"v1\":5,\"v2\":\"on\"}", NULL},
+    {"GET /external/api/get?token={T}&V2&D13&v2" END, 200, "{\"v2\":\"on\",\"d13\":1}", NULL},
+    {"GET /external/api/get?token={T}&v1&v99" END, 200, "{\"v1\":5}", NULL},
+    {"GET /external/api/get?token={T}&v98&v99" END, 200, "{}", NULL},
+    {"GET /external/api/get?token={T}&v99" END, 400, NO_VALUE, NULL},
+    {"GET /external/api/get?token={T}&pin=v99" END, 400, NO_VALUE, NULL},
+    {"GET /external/api/get?token={T}&v1=6" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}&q1" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}&pin=V1&pin=V2" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=1" END, 400,
+     ERROR("No datastream setup for that pin."), NULL},
+    {"GET /external/api/get?token=" UNKNOWN "&v1" END, 400, INVALID_TOKEN, NULL},
+    {"HEAD /external/api/get?token={T}&v1" END, 200, "", NULL},
+    {"GET /external/api/getAll?token={T}" END, 200,
+     "{\"v1\":5,\"v2\":\"on\",\"v3\":[30.5,50.4],\"v4\":\"a b c\xc2\xb0&\",\"v5\":2,\"v255\":1,"
+     "\"d13\":1,\"a3\":512}",
+     NULL},
+    {"GET /external/api/getAll?token=" UNKNOWN END, 400, INVALID_TOKEN, NULL},
+    {"GET /{T}/get/V2" END, 200, "[\"on\"]", NULL},
+    {"GET /{T}/get/v3" END, 200, "[\"30.5\",\"50.4\"]", NULL},
+    {"GET /{T}/get/V99" END, 400, "Requested pin doesn't exist in the app.", NULL},
+    {"GET /{T}/get/Q1" END, 400, "Wrong pin format.", NULL},
+    {"GET /" UNKNOWN "/get/V1" END, 400, "Invalid token.", NULL},
     {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", 404, ERROR("There is nothing of this name."), NULL},
     {"POST /external/api/update?token={T}&v1=5" END, 405, ERROR("This method is not allowed here."),
      NULL},
@@ -266,7 +296,7 @@ static const struct {
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n[]", 400, "No pin for update provided.",
      NULL},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n{}", 400, "Wrong request format.", NULL},
-    {"GET /{T}/get/V1" END, 404, ERROR("There is nothing of this name."), NULL},
+    {"GET /{T}/data/V1" END, 404, ERROR("There is nothing of this name."), NULL},
 };
 
 static void every_endpoint_answers_as_documented(void **state)
@@ -495,6 +525,139 @@ static void a_connected_device_is_seen_from_everywhere(void **state)
         }
         assert_string_equal(answer.body, "false");
     }
+}
+
+/* ---- last values ---- */
+
+static void expect_type(struct sys_client *c, const struct sys_device *device, const char *request,
+                        const char *type)
+{
+    struct answer answer;
+
+    ask(c, device, request, &answer);
+    assert_int_equal(answer.status, 200);
+    sys_check(&gateway, strstr(answer.head, type) != NULL, "no %s in %s", type, answer.head);
+}
+
+/* Written as the device protocol does it, and by requests in front of the question. */
+static void a_reader_sees_what_was_acknowledged(void **state)
+{
+    static const char write[] = "vw\0"
+                                "1\0"
+                                "76";
+    const struct sys_device *device = &devices[SYS_TRANSPORTS + 4];
+    struct sys_client board, c;
+    struct answer answer;
+    char *four;
+
+    (void)state;
+    sys_must(&gateway, &board, sys_connect(&gateway, &board, SYS_PLAIN));
+    sys_must(&gateway, &board, sys_client_login(&board, device->token, GW_RESPONSE_OK));
+    sys_must(&gateway, &board,
+             sys_client_send_frame(&board, GW_FRAME_HARDWARE, 7, write, sizeof write - 1));
+    sys_must(&gateway, &board, sys_client_ping(&board, 8));
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    ask(&c, device, "GET /external/api/get?token={T}&v1" END, &answer);
+    assert_string_equal(answer.body, "76");
+    four = with_token(
+        "GET /external/api/update?token={T}&v1=77" END "GET /external/api/get?token={T}&v1" END
+        "GET /external/api/update?token={T}&v1=78" END "GET /external/api/get?token={T}&v1" END,
+        device->token);
+    sys_must(&gateway, &c, sys_client_send(&c, four, strlen(four)));
+    free(four);
+    expect_answer(&c, 200, "");
+    expect_answer(&c, 200, "77");
+    expect_answer(&c, 200, "");
+    expect_answer(&c, 200, "78");
+    expect_type(&c, device, "GET /external/api/get?token={T}&v1" END,
+                "\r\ncontent-type: text/plain;charset=utf-8\r\n");
+    expect_type(&c, device, "GET /external/api/getAll?token={T}" END,
+                "\r\ncontent-type: application/json;charset=utf-8\r\n");
+    expect_type(&c, device, "GET /{T}/get/V1" END,
+                "\r\ncontent-type: application/json;charset=utf-8\r\n");
+    sys_client_close(&c);
+    sys_client_close(&board);
+}
+
+/* Gives pins a thousand bytes each; what getAll says of them, but for the braces. Owned. */
+static char *fill_pins(const struct sys_device *device, int from, int to)
+{
+    char *members = NULL;
+    size_t bytes = 0;
+    FILE *file = open_memstream(&members, &bytes);
+    struct sys_client c;
+
+    assert_non_null(file);
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    for (int pin = from; pin < to; pin++) {
+        char *request = sys_text("GET /external/api/update?token={T}&v%d=x" THOUSAND END, pin);
+        struct answer answer;
+
+        ask(&c, device, request, &answer);
+        assert_int_equal(answer.status, 200);
+        free(request);
+        (void)fprintf(file, "%s\"v%d\":\"x" THOUSAND "\"", pin > from ? "," : "", pin);
+    }
+    sys_client_close(&c);
+    assert_int_equal(fclose(file), 0);
+    return members;
+}
+
+/* Of several records and sends; one that would be too long is refused, and others come after it. */
+static void a_long_answer_comes_whole(void **state)
+{
+    const struct sys_device *device = &devices[SYS_TRANSPORTS + 5];
+    char *members = fill_pins(device, 0, 60), *expected = sys_text("{%s}", members);
+    char *length = sys_text("\r\ncontent-length: %zu\r\n", strlen(expected));
+    struct answer answer;
+
+    (void)state;
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        struct sys_client c;
+
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)t));
+        ask(&c, device, "HEAD /external/api/getAll?token={T}" END, &answer);
+        assert_non_null(strstr(answer.head, length));
+        for (int i = 0; i < 3; i++) {
+            ask(&c, device, "GET /external/api/getAll?token={T}" END, &answer);
+            assert_string_equal(answer.body, expected);
+        }
+        sys_client_close(&c);
+    }
+    free(fill_pins(device, 60, 70));
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        struct sys_client c;
+
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)t));
+        ask(&c, device, "GET /external/api/getAll?token={T}" END, &answer);
+        assert_string_equal(answer.body,
+                            ERROR("The values are too long for one answer. Ask for fewer pins."));
+        ask(&c, device, "GET /external/api/get?token={T}&v69" END, &answer);
+        assert_int_equal(strlen(answer.body), 1001);
+        sys_client_close(&c);
+    }
+    free(members);
+    free(expected);
+    free(length);
+}
+
+/* Last in its group: the gateway is started anew. */
+static void without_last_values_nothing_is_read(void **state)
+{
+    struct sys_client c;
+    struct answer answer;
+
+    (void)state;
+    sys_gateway_stop(&gateway);
+    sys_gateway_configure(&gateway, "values: { enabled = false; };\n");
+    sys_gateway_start(&gateway);
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    ask(&c, &devices[0], "GET /external/api/getAll?token={T}" END, &answer);
+    assert_int_equal(answer.status, 501);
+    assert_string_equal(answer.body, ERROR("This gateway keeps no last values."));
+    ask(&c, &devices[0], "GET /external/api/update?token={T}&v1=1" END, &answer);
+    assert_int_equal(answer.status, 200);
+    sys_client_close(&c);
 }
 
 /* ---- batches ---- */
@@ -743,12 +906,15 @@ int main(void)
         cmocka_unit_test(a_request_may_come_byte_by_byte),
         cmocka_unit_test(a_body_that_waits_to_be_asked_for_is_asked_for),
         cmocka_unit_test(a_connected_device_is_seen_from_everywhere),
+        cmocka_unit_test(a_reader_sees_what_was_acknowledged),
+        cmocka_unit_test(a_long_answer_comes_whole),
         cmocka_unit_test(ten_thousand_points_are_a_batch_and_one_more_is_none),
         cmocka_unit_test(points_have_values_of_every_type),
         cmocka_unit_test(an_update_is_answered_when_it_is_on_disk),
         cmocka_unit_test(a_full_lane_is_told_and_nothing_taken_is_lost),
         cmocka_unit_test(no_token_stands_in_the_log),
         cmocka_unit_test(every_curl_line_of_the_documentation_works),
+        cmocka_unit_test(without_last_values_nothing_is_read),
     };
 
     return cmocka_run_group_tests_name("http", tests, start, stop);

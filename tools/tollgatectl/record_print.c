@@ -4,31 +4,12 @@
 #include <inttypes.h>
 #include <time.h>
 
-/*
- * Bytes of the UTF-8 character at the front, 0 when there is none. RFC 3629 3: no overlong forms,
- * no surrogates, nothing above U+10FFFF.
- */
-static size_t utf8_character(struct gw_bytes in)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t c = in.data[0];
-    size_t bytes = c < 0x80 ? 1 : c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
-
-    if (bytes < 2 || bytes > in.size)
-        return bytes == 1 ? 1 : 0;
-    c &= 0xffu >> (bytes + 1);
-    for (size_t i = 1; i < bytes; i++) {
-        if (in.data[i] >> 6 != 2)
-            return 0;
-        c = c << 6 | (in.data[i] & 0x3fu);
-    }
-    return c < least[bytes] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : bytes;
-}
+#include <gw/base/utf8.h>
 
 static bool is_utf8(struct gw_bytes in)
 {
     while (in.size > 0) {
-        size_t bytes = utf8_character(in);
+        size_t bytes = gw_utf8_bytes(in);
 
         if (bytes == 0)
             return false;
@@ -46,7 +27,7 @@ static bool is_control(struct gw_bytes in)
 static void put_text(FILE *out, struct gw_bytes in)
 {
     while (in.size > 0) {
-        size_t bytes = utf8_character(in);
+        size_t bytes = gw_utf8_bytes(in);
 
         if (in.data[0] == '\0') {
             (void)fputs(" | ", out);
@@ -134,7 +115,7 @@ static void put_json(FILE *out, const char *key, struct gw_bytes in)
     }
     (void)fprintf(out, ",\"%s\":\"", key);
     while (in.size > 0) {
-        size_t bytes = utf8_character(in);
+        size_t bytes = gw_utf8_bytes(in);
 
         if (in.data[0] == '"' || in.data[0] == '\\')
             (void)fprintf(out, "\\%c", in.data[0]);

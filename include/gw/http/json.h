@@ -1,6 +1,7 @@
 /*
- * A cursor over a JSON text (RFC 8259): the reader asks for what its grammar wants next. Strict,
- * without a tree and without memory of its own; whoever asks decides how deep it goes.
+ * JSON (RFC 8259), read and written. A cursor over a text: the reader asks for what its grammar
+ * wants next. Strict, without a tree and without memory of its own; whoever asks decides how deep
+ * it goes.
  *
  *     if (!gw_json_take(&json, '[')) ...
  *     do { if (!gw_json_scalar(&json, room, sizeof room, &value)) ... } while (gw_json_take(&json,
@@ -44,5 +45,21 @@ GW_MUST_USE bool gw_json_scalar(struct gw_json *json, uint8_t *room, size_t capa
 
 /* Decimal digits alone, without sign or fraction; false for more than UINT64_MAX. */
 GW_MUST_USE bool gw_json_integer(struct gw_bytes text, uint64_t *out);
+
+/* ---- writing ---- */
+
+/* A text that grows to the end of its room; too long once, it stays `full` and is of no use. */
+struct gw_json_out {
+    uint8_t *at;
+    size_t bytes, capacity;
+    bool full;
+};
+
+/* Structure, as it stands: "{", ",". */
+void gw_json_put(struct gw_json_out *out, const char *text);
+/* A string of any bytes; those that are no UTF-8 become U+FFFD, for JSON has no others. */
+void gw_json_put_string(struct gw_json_out *out, struct gw_bytes value);
+/* The value as a number where it is one as it stands, and else as a string. */
+void gw_json_put_value(struct gw_json_out *out, struct gw_bytes value);
 
 #endif

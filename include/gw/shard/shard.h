@@ -36,12 +36,13 @@ struct gw_shard_listener {
 struct gw_shard_http_options {
     bool enabled;
     struct gw_http_limits limits;
-    uint32_t value_bytes_max; /* of one value, resolved                                       */
-    uint32_t points_max;      /* in one batch                                                 */
-    uint32_t point_age_s_max; /* how far a point's time may be from ours, either way          */
-    uint32_t request_s_max;   /* from a request's first byte to its last                      */
-    uint32_t idle_s_max;      /* for the next request                                         */
-    const char *cors_origin;  /* NULL: pages of other origins may not read our answers        */
+    uint32_t value_bytes_max;  /* of one value, resolved                                       */
+    uint32_t answer_bytes_max; /* of last values in one answer */
+    uint32_t points_max;       /* in one batch                                                 */
+    uint32_t point_age_s_max;  /* how far a point's time may be from ours, either way          */
+    uint32_t request_s_max;    /* from a request's first byte to its last                      */
+    uint32_t idle_s_max;       /* for the next request                                         */
+    const char *cors_origin;   /* NULL: pages of other origins may not read our answers        */
 };
 
 struct gw_shard_options {

@@ -148,6 +148,55 @@ static void integers_are_digits_that_fit(void **state)
     assert_false(gw_json_integer(gw_bytes_text("1.0"), &number));
 }
 
+static const struct {
+    const char *value;
+    size_t size;
+    const char *json;
+} written[] = {
+#define WRITTEN(value, json)                                                                       \
+    {                                                                                              \
+        value, sizeof(value) - 1, json                                                             \
+    }
+    WRITTEN("5", "5"),
+    WRITTEN("-0.50e3", "-0.50e3"),
+    WRITTEN("", "\"\""),
+    WRITTEN("05", "\"05\""),
+    WRITTEN("+5", "\"+5\""),
+    WRITTEN(" 5", "\" 5\""),
+    WRITTEN("5 ", "\"5 \""),
+    WRITTEN("5,6", "\"5,6\""),
+    WRITTEN("nan", "\"nan\""),
+    WRITTEN("true", "\"true\""),
+    WRITTEN("\"5\"", "\"\\\"5\\\"\""),
+    WRITTEN("a\\b\x01\x1f\x7f", "\"a\\\\b\\u0001\\u001f\x7f\""),
+    WRITTEN("a\0b", "\"a\\u0000b\""),
+    WRITTEN("21\xc2\xb0\xe2\x82\xac\xf0\x9f\x98\x80", "\"21\xc2\xb0\xe2\x82\xac\xf0\x9f\x98\x80\""),
+    WRITTEN("\xc2", "\"\\ufffd\""),
+    WRITTEN("\xc0\x80z", "\"\\ufffd\\ufffdz\""),
+    WRITTEN("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""),
+};
+
+static void any_bytes_are_written_as_json(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(written); i++) {
+        struct gw_bytes value = gw_bytes_of(written[i].value, written[i].size);
+        size_t bytes = strlen(written[i].json);
+
+        for (size_t capacity = 0; capacity <= bytes; capacity++) {
+            uint8_t *room = malloc(capacity > 0 ? capacity : 1);
+            struct gw_json_out out = {.at = room, .capacity = capacity};
+
+            assert_non_null(room);
+            gw_json_put_value(&out, value);
+            assert_int_equal(out.full, capacity < bytes);
+            if (!out.full)
+                assert_true(gw_bytes_are(gw_bytes_of(room, out.bytes), written[i].json));
+            free(room);
+        }
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -155,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_string_takes_the_room_it_is_given),
         cmocka_unit_test(structure_is_what_was_asked_for),
         cmocka_unit_test(integers_are_digits_that_fit),
+        cmocka_unit_test(any_bytes_are_written_as_json),
     };
 
     return cmocka_run_group_tests_name("http json", tests, NULL, NULL);
