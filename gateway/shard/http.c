@@ -232,8 +232,11 @@ static enum progress record_all(struct gw_shard *sh, struct gw_session *s, struc
 {
     if (!gw_lane_has_room(sh->lane, bytes_of_records(call)))
         return REFUSED;
-    for (uint32_t i = 0; i < call->record_count; i++)
+    for (uint32_t i = 0; i < call->record_count; i++) {
         publish_record(sh, s, &call->records[i]);
+        if (call->records[i].kind == GW_RECORD_PIN_WRITE)
+            http_forward(sh, s, &call->records[i]);
+    }
     return TAKEN;
 }
 

@@ -9,7 +9,8 @@
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   http.c       HTTP connections: requests out of plaintext, answers in their order
  *   http_api.c   what the requests of devices mean: a table of endpoints
- *   http_values.c  last values as bodies of answers
+ *   http_values.c   last values as bodies of answers
+ *   http_forward.c  what is written over HTTP, to the connected device
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
@@ -334,6 +335,9 @@ void http_give(struct gw_shard *sh, struct gw_session *s);
 void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
 void http_over_rate(struct gw_shard *sh, struct gw_session *s);
 void http_on_timer(struct gw_shard *sh, struct gw_session *s);
+
+/* http_forward.c: a pin write that was recorded, of the device that the session speaks for */
+void http_forward(struct gw_shard *sh, const struct gw_session *s, const struct gw_record *record);
 
 /* answers.c */
 void answer_http_when_durable(struct gw_shard *sh, struct gw_session *s);

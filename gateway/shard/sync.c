@@ -14,13 +14,11 @@
 #include "shard_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include <gw/wire/body.h>
 
 enum {
     PINS = UINT8_MAX + 1,
-    BODY_HEAD_BYTES = 8, /* "vw" NUL "255" NUL, and one that snprintf adds */
 };
 
 struct sync {
@@ -47,15 +45,13 @@ static void reply_value(struct sync *sync, const struct gw_value *value)
 {
     struct gw_shard *sh = sync->sh;
     uint8_t *out = sh->replies + sh->reply_bytes;
-    uint8_t body[BODY_HEAD_BYTES];
-    int bytes =
-        snprintf((char *)body, sizeof body, "%cw%c%u%c", value->bank, 0, (unsigned)value->pin, 0);
-    struct gw_frame frame = {.type = GW_FRAME_HARDWARE,
-                             .msg_id = sync->msg_id,
-                             .body = gw_bytes_of(body, (size_t)bytes)};
+    uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX];
+    size_t bytes = gw_hardware_head(body, value->bank, value->pin);
+    struct gw_frame frame = {
+        .type = GW_FRAME_HARDWARE, .msg_id = sync->msg_id, .body = gw_bytes_of(body, bytes)};
 
     reply_frame(sh, sync->s, &frame);
-    gw_store_be16(out + 3, (uint16_t)((size_t)bytes + value->bytes.size));
+    gw_store_be16(out + 3, (uint16_t)(bytes + value->bytes.size));
     memcpy(sh->replies + sh->reply_bytes, value->bytes.data, value->bytes.size);
     sh->reply_bytes += (uint32_t)value->bytes.size;
     COUNT(sh, sync_values);

@@ -91,6 +91,11 @@ static uint64_t key_of(const struct gw_record *record)
     return values_key(record->device, record->bank, record->pin);
 }
 
+static uint8_t origin_of(const struct gw_record *record)
+{
+    return (record->flags & GW_RECORD_FROM_HTTP) != 0 ? GW_VALUE_FROM_HTTP : GW_VALUE_FROM_DEVICE;
+}
+
 int values_apply(struct gw_values *values, const struct gw_record *record)
 {
     uint64_t key = key_of(record);
@@ -99,7 +104,7 @@ int values_apply(struct gw_values *values, const struct gw_record *record)
     if (record->kind != GW_RECORD_PIN_WRITE)
         return 0;
     while (!values_table_put(&values->tables[values->in_use], key, record->time_us,
-                             GW_VALUE_FROM_DEVICE, record->value))
+                             origin_of(record), record->value))
         if ((err = values_freeze(values, true)) != 0)
             return err;
     gw_counter_add(&values->applied_records, 1);

@@ -158,6 +158,22 @@ bool gw_bridge_parse(struct gw_bytes body, struct gw_bridge *out)
            gw_body_next(&rest, &out->token);
 }
 
+size_t gw_hardware_head(uint8_t out[GW_HARDWARE_HEAD_BYTES_MAX], char bank, uint8_t pin)
+{
+    size_t bytes = 0;
+
+    out[bytes++] = (uint8_t)bank;
+    out[bytes++] = 'w';
+    out[bytes++] = 0;
+    if (pin >= 100)
+        out[bytes++] = (uint8_t)('0' + pin / 100);
+    if (pin >= 10)
+        out[bytes++] = (uint8_t)('0' + pin / 10 % 10);
+    out[bytes++] = (uint8_t)('0' + pin % 10);
+    out[bytes++] = 0;
+    return bytes;
+}
+
 size_t gw_body_join(uint8_t *out, size_t capacity, const struct gw_bytes *parts, size_t count)
 {
     size_t bytes = 0;

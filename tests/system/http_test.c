@@ -761,6 +761,95 @@ static void points_have_values_of_every_type(void **state)
     free(body);
 }
 
+/* ---- the device ---- */
+
+/* `body` has | for NUL. */
+static void expect_write(struct sys_client *board, const char *body)
+{
+    struct gw_frame frame;
+    char seen[ANSWER_BYTES];
+
+    sys_must(&gateway, board, sys_client_frame(board, &frame, sys_ms(SOON_MS)));
+    assert_int_equal(frame.type, GW_FRAME_HARDWARE);
+    assert_int_not_equal(frame.msg_id, 0);
+    assert_true(frame.body.size < sizeof seen);
+    for (size_t i = 0; i < frame.body.size; i++)
+        seen[i] = frame.body.data[i] == 0 ? '|' : (char)frame.body.data[i];
+    seen[frame.body.size] = '\0';
+    assert_string_equal(seen, body);
+}
+
+static void must_answer_200(struct sys_client *c, const struct sys_device *device,
+                            const char *request)
+{
+    struct answer answer;
+
+    ask(c, device, request, &answer);
+    sys_check(&gateway, answer.status == 200, "%s: %s%s", request, answer.head, answer.body);
+}
+
+/* How many were told of, delivered or not, grows by so much; they are counted a moment later. */
+static void await_writes(const char *metric, double before, double by)
+{
+    for (int i = 0; i < SOON_MS / 20 && sys_metric(&gateway, metric) < before + by; i++)
+        sys_pause_ms(20);
+    assert_true(sys_metric(&gateway, metric) == before + by);
+}
+
+static void a_write_reaches_the_connected_device(void **state)
+{
+    static const char delivered[] = "tollgate_http_writes_delivered_total";
+    static const char undelivered[] = "tollgate_http_writes_undelivered_total";
+    const struct sys_device *device = &devices[SYS_TRANSPORTS + 6];
+    double were_delivered = sys_metric(&gateway, delivered);
+    double were_undelivered;
+    struct sys_client board, c;
+    char *points;
+
+    (void)state;
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        sys_must(&gateway, &board, sys_connect(&gateway, &board, (enum sys_transport)t));
+        sys_must(&gateway, &board, sys_client_login(&board, device->token, GW_RESPONSE_OK));
+        for (int i = 0; i < 8; i++) { /* the kernel deals connections to shards */
+            sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
+            must_answer_200(&c, device, "GET /external/api/update?token={T}&v1=5" END);
+            expect_write(&board, "vw|1|5");
+            must_answer_200(&c, device, "GET /external/api/update?token={T}&pin=d255&value=1" END);
+            expect_write(&board, "dw|255|1");
+            must_answer_200(&c, device, "GET /external/api/batch/update?token={T}&v2=a&a13=b" END);
+            expect_write(&board, "vw|2|a");
+            expect_write(&board, "aw|13|b");
+            must_answer_200(&c, device,
+                            "PUT /external/api/update/pin?token={T}&v3" JSON
+                            "Content-Length: 9\r\n\r\n[\"8\",\"9\"]");
+            expect_write(&board, "vw|3|8|9");
+            must_answer_200(&c, device, "GET /{T}/update/V1?value=9" END);
+            expect_write(&board, "vw|1|9");
+            sys_client_close(&c);
+        }
+        sys_client_close(&board);
+    }
+    await_writes(delivered, were_delivered, SYS_TRANSPORTS * 8 * 6);
+
+    /* What it does not get: what is too long for it, and what is no write to a pin of now. */
+    were_undelivered = sys_metric(&gateway, undelivered);
+    sys_must(&gateway, &board, sys_connect(&gateway, &board, SYS_TLS13));
+    sys_must(&gateway, &board, sys_client_login(&board, device->token, GW_RESPONSE_OK));
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
+    must_answer_200(&c, device, "GET /external/api/update?token={T}&v1=" THOUSAND END);
+    await_writes(undelivered, were_undelivered, 1);
+    points = batch_of(3, wall_ms(), device->token);
+    must_answer_200(&c, device, points);
+    free(points);
+    must_answer_200(&c, device, "GET /external/api/update/property?token={T}&pin=v1&label=x" END);
+    must_answer_200(&c, device, "GET /external/api/logEvent?token={T}&code=hot" END);
+    must_answer_200(&c, device, "GET /external/api/update?token={T}&v1=last" END);
+    expect_write(&board, "vw|1|last");
+    sys_must(&gateway, &board, sys_client_ping(&board, 9));
+    sys_client_close(&board);
+    sys_client_close(&c);
+}
+
 /* ---- the disk ---- */
 
 static void an_update_is_answered_when_it_is_on_disk(void **state)
@@ -910,6 +999,7 @@ int main(void)
         cmocka_unit_test(a_long_answer_comes_whole),
         cmocka_unit_test(ten_thousand_points_are_a_batch_and_one_more_is_none),
         cmocka_unit_test(points_have_values_of_every_type),
+        cmocka_unit_test(a_write_reaches_the_connected_device),
         cmocka_unit_test(an_update_is_answered_when_it_is_on_disk),
         cmocka_unit_test(a_full_lane_is_told_and_nothing_taken_is_lost),
         cmocka_unit_test(no_token_stands_in_the_log),

@@ -30,6 +30,7 @@ struct gw_values_reader;
 
 enum gw_value_origin {
     GW_VALUE_FROM_DEVICE = 1,
+    GW_VALUE_FROM_HTTP, /* written in its name, by a script or an app */
 };
 
 struct gw_value {

@@ -95,6 +95,11 @@ struct gw_bridge {
 
 GW_MUST_USE bool gw_bridge_parse(struct gw_bytes body, struct gw_bridge *out);
 
+/* What a HARDWARE body has in front of its value: "vw" NUL pin NUL. The bytes written. */
+enum { GW_HARDWARE_HEAD_BYTES_MAX = sizeof "vw" + sizeof "255" };
+
+size_t gw_hardware_head(uint8_t out[GW_HARDWARE_HEAD_BYTES_MAX], char bank, uint8_t pin);
+
 /* The parts with a NUL between each two; the bytes written, or 0 when `capacity` is too small. */
 size_t gw_body_join(uint8_t *out, size_t capacity, const struct gw_bytes *parts, size_t count);
 

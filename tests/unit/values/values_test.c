@@ -105,6 +105,31 @@ static void time_bytes_and_bank_are_those_of_the_record(void **state)
     assert_int_equal(stat_now().rows, 1);
 }
 
+static void who_wrote_it_is_kept(void **state)
+{
+    struct gw_record record = {.device = 7,
+                               .kind = GW_RECORD_PIN_WRITE,
+                               .time_us = UINT64_C(1700000000123000),
+                               .bank = 'v',
+                               .flags = GW_RECORD_FROM_HTTP,
+                               .value = gw_bytes_text("on")};
+    struct gw_value value;
+
+    (void)state;
+    kit_record(&kit, &record, false);
+    for (int stored = 0; stored < 2; stored++) {
+        assert_int_equal(gw_values_get(kit.reader, 7, 'v', 0, &value), 0);
+        assert_int_equal(value.origin, GW_VALUE_FROM_HTTP);
+        gw_values_reader_pause(kit.reader);
+        assert_int_equal(values_freeze(kit.values, false), 0);
+    }
+    record.flags = 0;
+    kit_record(&kit, &record, false);
+    assert_int_equal(gw_values_get(kit.reader, 7, 'v', 0, &value), 0);
+    assert_int_equal(value.origin, GW_VALUE_FROM_DEVICE);
+    gw_values_reader_pause(kit.reader);
+}
+
 static void memory_is_newer_than_the_store(void **state)
 {
     (void)state;
@@ -326,6 +351,7 @@ int main(void)
         TEST(what_was_told_is_seen),
         TEST(only_pin_writes_are_values),
         TEST(time_bytes_and_bank_are_those_of_the_record),
+        TEST(who_wrote_it_is_kept),
         TEST(memory_is_newer_than_the_store),
         TEST(a_visitor_may_stop),
         TEST(a_checkpoint_is_due_by_age_and_by_segment),

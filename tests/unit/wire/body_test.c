@@ -367,6 +367,24 @@ static void parts_are_joined_by_nuls_if_they_fit(void **state)
     assert_int_equal(gw_body_join(out, sizeof out, parts, 0), 0);
 }
 
+static void every_pin_is_written_as_it_is_read(void **state)
+{
+    (void)state;
+    for (unsigned pin = 0; pin <= UINT8_MAX; pin++) {
+        uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX + 1];
+        size_t bytes = gw_hardware_head(body, 'd', (uint8_t)pin);
+        struct gw_pin_write write;
+
+        assert_in_range(bytes, 5, GW_HARDWARE_HEAD_BYTES_MAX);
+        body[bytes] = '7';
+        assert_int_equal(gw_hardware_parse(gw_bytes_of(body, bytes + 1), &write),
+                         GW_HARDWARE_WRITE);
+        assert_int_equal(write.bank, 'd');
+        assert_int_equal(write.pin, pin);
+        assert_true(gw_bytes_are(write.value, "7"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_sync_names_a_bank_and_pins_or_nothing),
         cmocka_unit_test(bridges_name_a_device_or_write_to_it),
         cmocka_unit_test(parts_are_joined_by_nuls_if_they_fit),
+        cmocka_unit_test(every_pin_is_written_as_it_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
