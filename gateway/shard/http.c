@@ -372,6 +372,8 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
         !token_is_refused(sh, s, call, &grant, &call->status, &call->message))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
+    if (call->status == 200 && cold->http_done == 0) /* nothing of it is recorded yet */
+        http_call_check(sh->reader, grant.product, call);
     bool records =
         call->status == 200 && (call->what == HTTP_CALL_RECORDS || call->what == HTTP_CALL_POINTS);
 

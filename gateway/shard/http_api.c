@@ -11,13 +11,12 @@
 #include <strings.h>
 
 #include <gw/base/assert.h>
+#include <gw/token/details.h>
 #include <gw/wire/body.h>
 
 static const char WRONG_PIN[] = "Wrong pin format.";
-static const char WRONG_VALUE[] = "Value doesn't match the Datastream data type";
 static const char WRONG_FORMAT[] = "Wrong request format.";
 static const char WRONG_TYPE[] = "Unknown content type.";
-static const char NO_STREAM[] = "No datastream setup for that pin.";
 
 /* One request under way. */
 struct reading {
@@ -140,7 +139,7 @@ static void add_write(struct reading *r, char bank, uint8_t pin, struct gw_bytes
 
 /*
  * The one pin of the query: "pin=V1". False, refused, when it is missing, malformed or there twice.
- * A data stream's number needs the product's template, which the gateway does not have.
+ * The index knows a datastream by its pin alone, so none has a number.
  */
 static bool read_pin_parameter(struct reading *r, char *bank, uint8_t *pin)
 {
@@ -150,7 +149,8 @@ static bool read_pin_parameter(struct reading *r, char *bank, uint8_t *pin)
         uint64_t number;
 
         refuse(r->call, 400,
-               gw_json_integer(text, &number) ? NO_STREAM : "Wrong dataStreamId format.");
+               gw_json_integer(text, &number) ? GW_STREAM_TEXT_MISSING
+                                              : "Wrong dataStreamId format.");
         return false;
     }
     if (find_values(r->call, r->request->query, "pin", &text) == 1 && read_pin(text, bank, pin))
@@ -186,7 +186,7 @@ static void read_update(struct reading *r)
             return;
         count = find_values(r->call, r->request->query, "value", &values);
         if (!are_values(r, values, count))
-            refuse(r->call, 400, WRONG_VALUE);
+            refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
         else
             add_write(r, bank, pin, values);
         return;
@@ -200,7 +200,7 @@ static void read_update(struct reading *r)
         }
         value = resolve(r->call, value);
         if (!is_value(r, value))
-            refuse(r->call, 400, WRONG_VALUE);
+            refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
         else
             add_write(r, bank, pin, value);
     }
@@ -235,7 +235,7 @@ static bool read_array(struct reading *r, struct gw_bytes *out, uint32_t *count)
         if (!gw_json_scalar(&json, begin + bytes, capacity - bytes, &value))
             goto malformed;
         if (value.text.size > capacity - bytes || !is_value(r, value.text)) {
-            refuse(call, 400, call->legacy ? WRONG_FORMAT : WRONG_VALUE);
+            refuse(call, 400, call->legacy ? WRONG_FORMAT : GW_STREAM_TEXT_MISFIT);
             return false;
         }
         if (value.text.data != begin + bytes)
@@ -296,7 +296,7 @@ static void read_put(struct reading *r)
         }
     }
     if (!are_values(r, values, count))
-        refuse(r->call, 400, WRONG_VALUE);
+        refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
     else
         add_write(r, bank, pin, values);
 }
@@ -439,7 +439,7 @@ static void read_points_of(struct reading *r, char bank, uint8_t pin)
             return;
         }
         if (value.size > r->options->value_bytes_max) {
-            refuse(call, 400, WRONG_VALUE);
+            refuse(call, 400, GW_STREAM_TEXT_MISFIT);
             return;
         }
         if (time_ms > UINT64_MAX / 1000 ||
@@ -449,7 +449,7 @@ static void read_points_of(struct reading *r, char bank, uint8_t pin)
         }
     }
     if (status == GW_BAD_FRAME || call->point_count == 0)
-        refuse(call, 400, call->legacy ? WRONG_FORMAT : WRONG_VALUE);
+        refuse(call, 400, call->legacy ? WRONG_FORMAT : GW_STREAM_TEXT_MISFIT);
 }
 
 static void read_points(struct reading *r)
@@ -491,14 +491,14 @@ static void add_property(struct reading *r, char bank, uint8_t pin)
         property = name;
     }
     if (property.size == 0 || property.size >= sizeof word) {
-        refuse(r->call, 400, WRONG_VALUE);
+        refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
         return;
     }
     memcpy(word, property.data, property.size);
     word[property.size] = '\0';
     count = find_values(r->call, r->request->query, word, &values);
     if (!are_values(r, values, count)) {
-        refuse(r->call, 400, WRONG_VALUE);
+        refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
         return;
     }
     record = add_record(r, GW_RECORD_PROPERTY);
@@ -553,7 +553,7 @@ static void read_event(struct reading *r)
     if (!find_text(r, "code", &code) || code.size == 0) {
         refuse(r->call, 400, "Event code is not provided.");
     } else if (!find_text(r, "description", &description)) {
-        refuse(r->call, 400, WRONG_VALUE);
+        refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
     } else {
         record = add_record(r, GW_RECORD_EVENT);
         gw_assert(record != NULL);

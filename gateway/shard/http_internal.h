@@ -6,6 +6,7 @@
  *     (the token is looked up)
  *     http_call_read    what it asks for: records, points, or an answer; judged whole, so that
  *                       nothing of a request that is refused is recorded
+ *     http_call_check   what its product has to say to that
  *     http_values_read  and what the answer is, where last values were asked for
  */
 #ifndef GW_SHARD_HTTP_INTERNAL_H
@@ -16,6 +17,7 @@
 #include <gw/http/response.h>
 #include <gw/journal/record.h>
 #include <gw/shard/shard.h>
+#include <gw/token/index.h>
 #include <gw/values/values.h>
 
 enum {
@@ -87,6 +89,12 @@ struct http_points {
 void http_points_begin(struct http_points *points, const struct http_call *call);
 bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
                       const struct http_call *call, struct gw_record *out);
+
+/*
+ * Refuses what does not suit the datastreams and events of the product, if it has any. `reader` is
+ * the shard's.
+ */
+void http_call_check(struct gw_index_reader *reader, uint32_t product, struct http_call *call);
 
 struct http_values_body {
     const char *type;

@@ -111,7 +111,8 @@ static void expect_answer(struct sys_client *c, int status, const char *body)
 #define ERROR(text)   "{\"error\":{\"message\":\"" text "\"}}"
 #define INVALID_TOKEN ERROR("Invalid token.")
 #define WRONG_PIN     ERROR("Wrong pin format.")
-#define WRONG_VALUE   ERROR("Value doesn't match the Datastream data type")
+#define WRONG_VALUE   ERROR("Value doesn't match the Datastream data type.")
+#define NO_STREAM     ERROR("No datastream setup for that pin.")
 #define NO_VALUE      ERROR("Requested dataStream doesn't exist in the product.")
 #define HUNDRED                                                                                    \
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
@@ -166,8 +167,7 @@ static const struct {
      WRONG_VALUE, NULL},
     {"GET /external/api/update?token={T}&dataStreamId=x&value=1" END, 400,
      ERROR("Wrong dataStreamId format."), NULL},
-    {"GET /external/api/update?token={T}&dataStreamId=1&value=1" END, 400,
-     ERROR("No datastream setup for that pin."), NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=1&value=1" END, 400, NO_STREAM, NULL},
     {"GET /external/api/Update?token={T}&v1=5" END, 404, ERROR("There is nothing of this name."),
      NULL},
     {"GET /external/api/update/?token={T}&v1=5" END, 404, ERROR("There is nothing of this name."),
@@ -188,8 +188,7 @@ static const struct {
     {"GET /external/api/get?token={T}&q1" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}&pin=V1&pin=V2" END, 400, WRONG_PIN, NULL},
-    {"GET /external/api/get?token={T}&dataStreamId=1" END, 400,
-     ERROR("No datastream setup for that pin."), NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=1" END, 400, NO_STREAM, NULL},
     {"GET /external/api/get?token=" UNKNOWN "&v1" END, 400, INVALID_TOKEN, NULL},
     {"HEAD /external/api/get?token={T}&v1" END, 200, "", NULL},
     {"GET /external/api/getAll?token={T}" END, 200,
@@ -662,7 +661,7 @@ static void without_last_values_nothing_is_read(void **state)
 
 /* ---- batches ---- */
 
-static char *batch_of(unsigned points, uint64_t first_ms, const char *token)
+static char *batch_of(unsigned points, uint64_t first_ms, const char *token, const char *pin)
 {
     char *body = NULL, *request;
     size_t bytes = 0;
@@ -674,9 +673,9 @@ static char *batch_of(unsigned points, uint64_t first_ms, const char *token)
         (void)fprintf(file, "%s[%llu,%u.5]", i > 0 ? "," : "", (unsigned long long)first_ms + i, i);
     (void)fputc(']', file);
     assert_int_equal(fclose(file), 0);
-    request = sys_text("POST /external/api/batch/update?token=%s&pin=V7" JSON
+    request = sys_text("POST /external/api/batch/update?token=%s&pin=%s" JSON
                        "Content-Length: %zu\r\n\r\n%s",
-                       token, bytes, body);
+                       token, pin, bytes, body);
     free(body);
     return request;
 }
@@ -694,7 +693,7 @@ static void ten_thousand_points_are_a_batch_and_one_more_is_none(void **state)
     enum { POINTS = 10000 };
     const struct sys_device *device = &devices[SYS_TRANSPORTS + 2];
     uint64_t first_ms = wall_ms() - 3600000;
-    char *request = batch_of(POINTS, first_ms, device->token);
+    char *request = batch_of(POINTS, first_ms, device->token, "V7");
     const struct sys_update *last = NULL;
     struct sys_client c;
 
@@ -713,7 +712,7 @@ static void ten_thousand_points_are_a_batch_and_one_more_is_none(void **state)
     assert_true(last->record.time_us == (first_ms + POINTS - 1) * 1000);
     assert_int_equal(last->record.flags, GW_RECORD_FROM_HTTP | GW_RECORD_DEVICE_TIME);
 
-    request = batch_of(POINTS + 1, first_ms, device->token);
+    request = batch_of(POINTS + 1, first_ms, device->token, "V7");
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
     sys_must(&gateway, &c, sys_client_send(&c, request, strlen(request)));
     expect_answer(&c, 400, ERROR("Too much data in batch. Maximum batch size is 10000 points."));
@@ -838,7 +837,7 @@ static void a_write_reaches_the_connected_device(void **state)
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
     must_answer_200(&c, device, "GET /external/api/update?token={T}&v1=" THOUSAND END);
     await_writes(undelivered, were_undelivered, 1);
-    points = batch_of(3, wall_ms(), device->token);
+    points = batch_of(3, wall_ms(), device->token, "V7");
     must_answer_200(&c, device, points);
     free(points);
     must_answer_200(&c, device, "GET /external/api/update/property?token={T}&pin=v1&label=x" END);
@@ -848,6 +847,96 @@ static void a_write_reaches_the_connected_device(void **state)
     sys_must(&gateway, &board, sys_client_ping(&board, 9));
     sys_client_close(&board);
     sys_client_close(&c);
+}
+
+/* ---- what the product has ---- */
+
+#define STRICT "TMPLstrict001"
+
+/* Of a device whose product has datastreams and events; its pins that are not virtual have none. */
+static const struct {
+    const char *request;
+    int status;
+    const char *body, *record;
+} strict_calls[] = {
+    {"GET /external/api/update?token={T}&v1=100" END, 200, "", "write v1 313030"},
+    {"GET /external/api/update?token={T}&v1=5.000" END, 200, "", "write v1 352e303030"},
+    {"GET /external/api/update?token={T}&v1=5.5" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&v1=warm" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&v1=101" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&pin=v1&value=1&value=2" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&v2=warm" END, 200, "", "write v2 7761726d"},
+    {"GET /external/api/update?token={T}&pin=v3&value=2.17&value=41.40" END, 200, "",
+     "write v3 322e31370034312e3430"},
+    {"GET /external/api/update?token={T}&pin=v3&value=200&value=41.40" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&v4=1" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/update?token={T}&d4=x" END, 200, "", "write d4 78"},
+    /* of a request that is refused nothing is recorded */
+    {"GET /external/api/batch/update?token={T}&v1=1&v2=on&v4=3" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/batch/update?token={T}&v2=on&v1=on" END, 400, WRONG_VALUE, NULL},
+    {"PUT /external/api/update/pin?token={T}&v1" JSON "Content-Length: 5\r\n\r\n[\"x\"]", 400,
+     WRONG_VALUE, NULL},
+    {"GET /{T}/update/V1?value=x" END, 400, "Value doesn't match the Datastream data type.", NULL},
+    {"GET /external/api/logEvent?token={T}&code=hot" END, 200, "", "event hot "},
+    {"GET /external/api/logEvent?token={T}&code=cold" END, 400,
+     ERROR("Can't find Event with this code in Product template"), NULL},
+};
+
+static void ask_points(struct sys_client *c, const struct sys_device *device, const char *pin,
+                       int status, const char *body)
+{
+    char *request = batch_of(3, wall_ms(), device->token, pin);
+    struct answer answer;
+
+    ask(c, device, request, &answer);
+    sys_check(&gateway, answer.status == status && strcmp(answer.body, body) == 0, "%s: %s%s", pin,
+              answer.head, answer.body);
+    free(request);
+}
+
+static void what_a_product_has_binds_those_who_write(void **state)
+{
+    struct sys_device device;
+    struct sys_client c;
+    struct answer answer;
+    char *expected = NULL, *text;
+    size_t expected_bytes = 0, recorded = 0;
+    FILE *file = open_memstream(&expected, &expected_bytes);
+
+    (void)state;
+    assert_non_null(file);
+    free(sys_ctl(&gateway, NULL, "product", "add", "--id", STRICT, "--org", "Test", "--plain",
+                 NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V1", "--type", "int", "--max",
+                 "100", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V2", "--type", "string",
+                 NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V3", "--type", "location",
+                 NULL));
+    free(sys_ctl(&gateway, NULL, "product", "event", "add", STRICT, "hot", "--name", "Hot", NULL));
+    sys_devices_add(&gateway, STRICT, &device, 1);
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    for (size_t i = 0; i < GW_ARRAY_COUNT(strict_calls); i++) {
+        ask(&c, &device, strict_calls[i].request, &answer);
+        sys_check(&gateway,
+                  answer.status == strict_calls[i].status &&
+                      strcmp(answer.body, strict_calls[i].body) == 0,
+                  "%s\nexpected %d %s, got %s%s", strict_calls[i].request, strict_calls[i].status,
+                  strict_calls[i].body, answer.head, answer.body);
+        if (strict_calls[i].record != NULL)
+            (void)fprintf(file, "%s%s", recorded++ > 0 ? "; " : "", strict_calls[i].record);
+    }
+    assert_int_equal(fclose(file), 0);
+    /* Points of 0.5 and more are no whole numbers. */
+    ask_points(&c, &device, "V1", 400, WRONG_VALUE);
+    ask_points(&c, &device, "V4", 400, NO_STREAM);
+    sys_updates_read(&gateway, &updates);
+    text = sys_updates_text(&updates, device.number);
+    assert_string_equal(text, expected);
+    ask_points(&c, &device, "V2", 200, "");
+    sys_client_close(&c);
+    free(text);
+    free(expected);
 }
 
 /* ---- the disk ---- */
@@ -877,7 +966,7 @@ static void a_full_lane_is_told_and_nothing_taken_is_lost(void **state)
 {
     enum { CONNECTIONS = 12, POINTS = 9000 };
     const struct sys_device *device = &devices[SYS_TRANSPORTS + 2];
-    char *batch = batch_of(POINTS, wall_ms(), device->token);
+    char *batch = batch_of(POINTS, wall_ms(), device->token, "V7");
     struct sys_client clients[CONNECTIONS];
     size_t before, taken = 0, refused = 0;
 
@@ -927,16 +1016,15 @@ static void every_curl_line_of_the_documentation_works(void **state)
 {
     static const char *const look[] = {"/bin/sh", "-c", "command -v curl", NULL};
     struct sys_output found = {.exit_code = -1};
-    char *page = sys_file_text(HTTP_API_PAGE), *rest = NULL;
+    char *page, *rest = NULL;
     unsigned lines = 0;
 
     (void)state;
     assert_true(sys_run(look, NULL, &found));
     sys_output_release(&found);
-    if (found.exit_code != 0) {
-        free(page);
+    if (found.exit_code != 0)
         skip();
-    }
+    page = sys_file_text(HTTP_API_PAGE);
     for (char *line = strtok_r(page, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         char *script;
@@ -1000,6 +1088,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_points_are_a_batch_and_one_more_is_none),
         cmocka_unit_test(points_have_values_of_every_type),
         cmocka_unit_test(a_write_reaches_the_connected_device),
+        cmocka_unit_test(what_a_product_has_binds_those_who_write),
         cmocka_unit_test(an_update_is_answered_when_it_is_on_disk),
         cmocka_unit_test(a_full_lane_is_told_and_nothing_taken_is_lost),
         cmocka_unit_test(no_token_stands_in_the_log),
