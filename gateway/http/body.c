@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include <gw/base/assert.h>
+
 enum {
     CHUNK_DIGITS_MAX = 8,            /* more than any limit; leading zeros count */
     CHUNK_EXTENSION_BYTES_MAX = 256, /* RFC 9112 7.1.1: a recipient ought to limit them */
@@ -80,6 +82,7 @@ static enum gw_status read_chunks(struct gw_bytes in, const struct gw_http_limit
             out->need = in.size + 1;
             return GW_MORE;
         }
+        gw_assert(rest.data != NULL); /* it held a line */
         rest = gw_bytes_after(rest, head_bytes - head.size);
         if ((fault = read_chunk_line(line, &size)) != GW_HTTP_FAULT_NONE)
             return refuse(out, fault);
