@@ -327,88 +327,6 @@ static void read_legacy_put(struct reading *r)
 
 /* ---- points with times ---- */
 
-/* [ms, value], [ms, [value, value]] or {"timestamp": ms, "value": value}: after its first bracket.
- */
-static bool read_point(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
-                       uint64_t *time_ms, struct gw_bytes *out)
-{
-    struct gw_json *json = &points->json;
-    struct gw_json_value value;
-    uint8_t key[16];
-    bool nested;
-    size_t bytes = 0;
-
-    if (points->legacy && (!gw_json_scalar(json, key, sizeof key, &value) ||
-                           !gw_bytes_are(value.text, "timestamp") || !gw_json_take(json, ':')))
-        return false;
-    if (!gw_json_scalar(json, key, sizeof key, &value) || value.kind != GW_JSON_NUMBER ||
-        !gw_json_integer(value.text, time_ms) || !gw_json_take(json, ','))
-        return false;
-    if (points->legacy && (!gw_json_scalar(json, key, sizeof key, &value) ||
-                           !gw_bytes_are(value.text, "value") || !gw_json_take(json, ':')))
-        return false;
-    nested = !points->legacy && gw_json_take(json, '[');
-    do {
-        if (bytes > 0) {
-            if (bytes == HTTP_VALUE_BYTES_MAX)
-                return false;
-            room[bytes++] = '\0';
-        }
-        if (!gw_json_scalar(json, room + bytes, HTTP_VALUE_BYTES_MAX - bytes, &value) ||
-            value.text.size == 0 || value.text.size > HTTP_VALUE_BYTES_MAX - bytes ||
-            memchr(value.text.data, '\0', value.text.size) != NULL)
-            return false;
-        if (value.text.data != room + bytes)
-            memcpy(room + bytes, value.text.data, value.text.size);
-        bytes += value.text.size;
-    } while (nested && gw_json_take(json, ','));
-    *out = gw_bytes_of(room, bytes);
-    return (!nested || gw_json_take(json, ']')) && gw_json_take(json, points->legacy ? '}' : ']');
-}
-
-/* GW_OK a point, GW_MORE none is left, GW_BAD_FRAME malformed. */
-static enum gw_status next_point(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
-                                 uint64_t *time_ms, struct gw_bytes *value)
-{
-    struct gw_json *json = &points->json;
-
-    if (!points->begun) {
-        points->begun = true;
-        if (!gw_json_take(json, '['))
-            return GW_BAD_FRAME;
-        if (gw_json_take(json, ']'))
-            return gw_json_ended(json) ? GW_MORE : GW_BAD_FRAME;
-    } else if (gw_json_take(json, ']')) {
-        return gw_json_ended(json) ? GW_MORE : GW_BAD_FRAME;
-    } else if (!gw_json_take(json, ',')) {
-        return GW_BAD_FRAME;
-    }
-    if (!gw_json_take(json, points->legacy ? '{' : '['))
-        return GW_BAD_FRAME;
-    return read_point(points, room, time_ms, value) ? GW_OK : GW_BAD_FRAME;
-}
-
-void http_points_begin(struct http_points *points, const struct http_call *call)
-{
-    *points = (struct http_points){.json = {.rest = call->points}, .legacy = call->legacy};
-}
-
-bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
-                      const struct http_call *call, struct gw_record *out)
-{
-    struct gw_bytes value;
-    uint64_t time_ms;
-    enum gw_status status = next_point(points, room, &time_ms, &value);
-
-    gw_assert(status != GW_BAD_FRAME); /* it was judged */
-    if (status == GW_MORE)
-        return false;
-    *out = call->records[0];
-    out->time_us = time_ms * 1000;
-    out->value = value;
-    return true;
-}
-
 /* Judges every point; records[0] is what they have in common. */
 static void read_points_of(struct reading *r, char bank, uint8_t pin)
 {
@@ -430,7 +348,7 @@ static void read_points_of(struct reading *r, char bank, uint8_t pin)
     call->what = HTTP_CALL_POINTS;
     call->points = r->body;
     http_points_begin(&points, call);
-    while ((status = next_point(&points, room, &time_ms, &value)) == GW_OK) {
+    while ((status = http_point_read(&points, room, &time_ms, &value)) == GW_OK) {
         if (call->point_count++ == r->options->points_max) {
             (void)snprintf(call->sentence, sizeof call->sentence,
                            "Too much data in batch. Maximum batch size is %u points.",

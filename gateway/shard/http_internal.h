@@ -79,7 +79,8 @@ void http_call_read(const struct gw_shard_http_options *options,
                     const struct gw_http_request *request, struct gw_bytes body, uint64_t wall_us,
                     struct http_call *call);
 
-/* Goes through the points of a call that was read; `out` points into `room`. False at the end. */
+/* http_points.c. http_points_next goes through those of a call that was read; `out` points into
+   `room`. False at the end. */
 struct http_points {
     struct gw_json json;
     bool begun;
@@ -87,6 +88,10 @@ struct http_points {
 };
 
 void http_points_begin(struct http_points *points, const struct http_call *call);
+/* The next one, not judged yet: GW_OK, GW_MORE when none is left, GW_BAD_FRAME malformed. */
+GW_MUST_USE enum gw_status http_point_read(struct http_points *points,
+                                           uint8_t room[HTTP_VALUE_BYTES_MAX], uint64_t *time_ms,
+                                           struct gw_bytes *value);
 bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
                       const struct http_call *call, struct gw_record *out);
 

@@ -9,6 +9,7 @@
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   http.c       HTTP connections: requests out of plaintext, answers in their order
  *   http_api.c   what the requests of devices mean: a table of endpoints
+ *   http_points.c   values with times of their own, out of a batch
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
