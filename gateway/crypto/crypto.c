@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <openssl/base.h>
+#include <openssl/base64.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -15,6 +16,7 @@
 #include <gw/base/assert.h>
 
 static_assert(GW_SHA256_BYTES == SHA256_DIGEST_LENGTH, "our word for BoringSSL's size");
+static_assert(GW_SHA1_BYTES == SHA_DIGEST_LENGTH, "our word for BoringSSL's size");
 static_assert(GW_SHA256_BLOCK_BYTES == SHA256_CBLOCK, "our word for BoringSSL's size");
 static_assert(sizeof(SHA256_CTX) <= GW_SHA256_STATE_BYTES, "a key holds two of them");
 
@@ -77,6 +79,16 @@ void gw_hmac_sha256(struct gw_bytes key, struct gw_bytes data, uint8_t out[GW_SH
     gw_hmac_key_set(&once, key);
     gw_hmac_sha256_keyed(&once, data, out);
     gw_wipe(&once, sizeof once);
+}
+
+void gw_sha1(struct gw_bytes data, uint8_t out[GW_SHA1_BYTES])
+{
+    (void)SHA1(data.data, data.size, out);
+}
+
+void gw_base64(struct gw_bytes data, char *out)
+{
+    (void)EVP_EncodeBlock((uint8_t *)out, data.data, data.size);
 }
 
 void gw_random(void *out, size_t bytes)

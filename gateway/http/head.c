@@ -137,6 +137,15 @@ static enum gw_http_fault on_authorization(struct gw_http_request *out, struct f
     return GW_HTTP_FAULT_NONE;
 }
 
+/* Takes the next of a list off *rest; false: that was the last. */
+static bool next_of_list(struct gw_bytes *rest, struct gw_bytes *out)
+{
+    bool more = http_split(rest, ',', out);
+
+    *out = http_trim(more ? *out : *rest);
+    return more;
+}
+
 /* RFC 9110 7.6.1: a list of options, in any case. */
 static enum gw_http_fault on_connection(struct gw_http_request *out, struct fields_seen *seen,
                                         struct gw_bytes value)
@@ -144,13 +153,43 @@ static enum gw_http_fault on_connection(struct gw_http_request *out, struct fiel
     struct gw_bytes option;
     bool more;
 
-    (void)out;
     do {
-        more = http_split(&value, ',', &option);
-        option = http_trim(more ? option : value);
+        more = next_of_list(&value, &option);
         seen->close |= http_equals(option, "close");
         seen->keep_alive |= http_equals(option, "keep-alive");
+        out->connection_upgrade |= http_equals(option, "upgrade");
     } while (more);
+    return GW_HTTP_FAULT_NONE;
+}
+
+/* RFC 9110 7.8: a list of protocols; RFC 6455 4.2.1 compares its own in any case. */
+static enum gw_http_fault on_upgrade(struct gw_http_request *out, struct fields_seen *seen,
+                                     struct gw_bytes value)
+{
+    struct gw_bytes protocol;
+    bool more;
+
+    (void)seen;
+    do {
+        more = next_of_list(&value, &protocol);
+        out->upgrade_websocket |= http_equals(protocol, "websocket");
+    } while (more);
+    return GW_HTTP_FAULT_NONE;
+}
+
+static enum gw_http_fault on_websocket_key(struct gw_http_request *out, struct fields_seen *seen,
+                                           struct gw_bytes value)
+{
+    (void)seen;
+    out->websocket_key = value;
+    return GW_HTTP_FAULT_NONE;
+}
+
+static enum gw_http_fault on_websocket_version(struct gw_http_request *out,
+                                               struct fields_seen *seen, struct gw_bytes value)
+{
+    (void)seen;
+    out->websocket_version = value;
     return GW_HTTP_FAULT_NONE;
 }
 
@@ -243,7 +282,10 @@ static const struct {
     {"content-type", on_content_type, false},
     {"expect", on_expect, false},
     {"host", on_host, false}, /* RFC 9112 3.2: more than one has to be answered with 400 */
+    {"sec-websocket-key", on_websocket_key, false},
+    {"sec-websocket-version", on_websocket_version, false},
     {"transfer-encoding", on_transfer_encoding, false},
+    {"upgrade", on_upgrade, true},
 };
 
 static enum gw_http_fault on_field(struct gw_http_request *out, struct fields_seen *seen,

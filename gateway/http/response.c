@@ -24,6 +24,7 @@ const char *gw_http_reason(uint16_t status)
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {417, "Expectation Failed"},
+        {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -90,7 +91,10 @@ size_t gw_http_response_write(uint8_t *out, size_t capacity,
         print(&head, "content-type: %s\r\n", response->content_type);
     if (response->status != 204) /* RFC 9110 8.6: a 204 must have none */
         print(&head, "content-length: %zu\r\n", response->body.size);
-    print(&head, "connection: %s\r\n", response->keep_alive ? "keep-alive" : "close");
+    print(&head, "connection: %s%s\r\n", response->status == 426 ? "upgrade, " : "",
+          response->keep_alive ? "keep-alive" : "close");
+    if (response->status == 426) /* RFC 9110 15.5.22, RFC 6455 4.4 */
+        print(&head, "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
     /* What is answered may hang on a token in the target: neither is to be kept or passed on. */
     print(&head, "cache-control: no-store\r\nreferrer-policy: no-referrer\r\n");
     if (response->allow != NULL)

@@ -57,6 +57,9 @@ struct gw_http_request {
     struct gw_bytes path;    /* begins with '/'; its escapes are well formed, but not resolved */
     struct gw_bytes query;   /* behind the '?'; likewise                                       */
     struct gw_bytes host, authorization, content_type; /* empty when absent                    */
+    struct gw_bytes websocket_key, websocket_version;  /* Sec-WebSocket-...; likewise           */
+    bool upgrade_websocket;  /* Upgrade names "websocket"                                      */
+    bool connection_upgrade; /* and Connection names Upgrade                                   */
     size_t head_bytes;
 };
 

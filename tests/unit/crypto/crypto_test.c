@@ -88,6 +88,35 @@ static void an_empty_key_is_not_the_key_of_the_last_time(void **state)
     assert_memory_not_equal(empty, other, sizeof empty);
 }
 
+static void sha1_and_base64_match_the_published_vectors(void **state)
+{
+    /* RFC 3174 7.3, the empty text, and RFC 6455 1.3; RFC 4648, section 10. */
+    static const struct {
+        const char *text, *hash;
+    } hashes[] = {
+        {"abc", "qZk+NkcGgWq6PiVxeFDCbJzQ2J0="},
+        {"", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="},
+        {"dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
+         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+    };
+    static const char *const texts[][2] = {
+        {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}};
+    uint8_t hash[GW_SHA1_BYTES];
+    char out[32];
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(hashes); i++) {
+        gw_sha1(gw_bytes_text(hashes[i].text), hash);
+        gw_base64(gw_bytes_of(hash, sizeof hash), out);
+        assert_string_equal(out, hashes[i].hash);
+    }
+    for (size_t i = 0; i < GW_ARRAY_COUNT(texts); i++) {
+        gw_base64(gw_bytes_text(texts[i][0]), out);
+        assert_string_equal(out, texts[i][1]);
+    }
+}
+
 static void equality_sees_every_byte(void **state)
 {
     uint8_t a[64], b[64];
@@ -141,6 +170,7 @@ int main(void)
         cmocka_unit_test(hmac_matches_the_published_vectors),
         cmocka_unit_test(a_key_that_is_kept_says_the_same_each_time),
         cmocka_unit_test(an_empty_key_is_not_the_key_of_the_last_time),
+        cmocka_unit_test(sha1_and_base64_match_the_published_vectors),
         cmocka_unit_test(equality_sees_every_byte),
         cmocka_unit_test(randomness_does_not_repeat),
         cmocka_unit_test(a_wipe_leaves_zeros_and_keeps_its_bounds),

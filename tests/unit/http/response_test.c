@@ -41,6 +41,10 @@ static const struct {
      "HTTP/1.1 503 Service Unavailable\r\ndate: " EXAMPLE_DATE
      "\r\ncontent-type: text/plain\r\ncontent-length: 5\r\nconnection: close\r\n" PRIVATE
      "retry-after: 5\r\n\r\n"},
+    {{.status = 426, .keep_alive = true, .date_s = EXAMPLE_S},
+     "HTTP/1.1 426 Upgrade Required\r\ndate: " EXAMPLE_DATE
+     "\r\ncontent-length: 0\r\nconnection: upgrade, keep-alive\r\nupgrade: websocket\r\n"
+     "sec-websocket-version: 13\r\n" PRIVATE "\r\n"},
     {{.status = 204,
       .keep_alive = true,
       .date_s = EXAMPLE_S,
