@@ -188,7 +188,7 @@ static enum gw_downlink_result put(struct gw_shard *sh, struct gw_session *s,
     if ((cold->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0 && !has(s, GW_SESSION_INFO_SEEN))
         return GW_DOWNLINK_OFFLINE;
     /* Some clients compare their buff-in with the body, others with the whole frame. */
-    if (bytes > cold->buffer_bytes || bytes > sizeof sh->replies)
+    if (bytes > cold->buffer_bytes || bytes > REPLY_BYTES_MAX - GW_WEBSOCKET_HEADER_BYTES_MAX)
         return GW_DOWNLINK_TOO_BIG;
     if (cold->tx_bytes > 0 && cold->tx_bytes + bytes > sh->options.downlink_bytes_max)
         return GW_DOWNLINK_BUSY;

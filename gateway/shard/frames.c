@@ -14,7 +14,10 @@
 #include <gw/crypto/crypto.h>
 
 /* Room that a reply may need: an INTERNAL answer with its header. */
-enum { REPLY_ROOM_BYTES = GW_FRAME_HEADER_BYTES + GW_SESSION_ANSWER_BYTES_MAX };
+enum {
+    REPLY_ROOM_BYTES =
+        GW_WEBSOCKET_HEADER_BYTES_MAX + GW_FRAME_HEADER_BYTES + GW_SESSION_ANSWER_BYTES_MAX
+};
 
 static size_t record_room(const struct gw_shard *sh)
 {
@@ -105,6 +108,14 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
     struct gw_session_cold *cold = cold_of(sh, s);
     uint8_t token[GW_TOKEN_BYTES];
     struct gw_grant grant = {0};
+
+    /* What a WebSocket was told before. The claim may close an older session of this shard, and
+       closing says whatever is pending. */
+    flush_replies(sh, s);
+    if (s->state != GW_SESSION_LOGIN) {
+        *todo = (struct gw_session_todo){.msg_id = 0};
+        return;
+    }
     bool shaped = gw_token_from_text(todo->asked, token);
     enum gw_login login = gw_index_login(sh->reader, shaped ? token : NULL, has(s, GW_SESSION_TLS),
                                          gw_ring_wall_us(sh->ring) / 1000000, &grant);
@@ -297,7 +308,7 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
     size_t taken = 0;
 
     if (in.size > 0 && s->state == GW_SESSION_LOGIN && sh->options.http.enabled &&
-        gw_session_is_http(in.data[0]))
+        !has(s, GW_SESSION_WEBSOCKET) && gw_session_is_http(in.data[0]))
         http_begin(sh, s);
     if (s->state == GW_SESSION_HTTP)
         return http_take(sh, s, in);

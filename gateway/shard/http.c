@@ -300,8 +300,7 @@ static void answer_time(struct gw_shard *sh, struct gw_session *s, struct answer
     respond(sh, s, &answer);
 }
 
-/* I4 */
-static bool chunks_may_take(const struct gw_shard *sh, size_t bytes)
+bool chunks_may_take(const struct gw_shard *sh, size_t bytes)
 {
     return sh->chunks.taken_count + bytes / GW_CHUNK_DATA_BYTES + 1 <= sh->chunks.slot_count / 2;
 }
@@ -404,6 +403,23 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
     return true;
 }
 
+/* A request for a WebSocket. False: it has to wait, and is looked at again. */
+static bool upgrade(struct gw_shard *sh, struct gw_session *s,
+                    const struct gw_http_request *request)
+{
+    struct answer answer = {.last = !request->keep_alive, .reason = GW_CLOSE_HTTP_DONE};
+    const char *message;
+
+    if (!may_answer(cold_of(sh, s)))
+        return false;
+    answer.status = gw_websocket_judge(request, &message);
+    if (answer.status == 101)
+        websocket_begin(sh, s, request);
+    else
+        refuse(sh, s, answer, message, false);
+    return true;
+}
+
 /* ---- requests out of bytes ---- */
 
 /*
@@ -459,6 +475,7 @@ static size_t take_request(struct gw_shard *sh, struct gw_session *s, struct gw_
     struct gw_session_cold *cold = cold_of(sh, s);
     struct gw_http_request request;
     struct gw_http_body body;
+    bool served;
     enum gw_status status = gw_http_head_read(in, limits, &request);
 
     if (status == GW_MORE)
@@ -489,7 +506,10 @@ static size_t take_request(struct gw_shard *sh, struct gw_session *s, struct gw_
         cold->http.need = (uint32_t)(request.head_bytes + body.need);
         return 0;
     }
-    if (!serve(sh, s, &request, body.bytes))
+    served = sh->options.http.websocket && gw_websocket_is_for(&request)
+                 ? upgrade(sh, s, &request)
+                 : serve(sh, s, &request, body.bytes);
+    if (!served)
         return 0;
     cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_LOOKED;
     charge_rate(sh, s);
@@ -545,6 +565,8 @@ size_t http_take(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
             cold_of(sh, s)->http.flags &= (uint8_t)~GW_SESSION_HTTP_PARTIAL;
         taken += used;
     }
+    if (has(s, GW_SESSION_WEBSOCKET))
+        websocket_follows(sh, s, in.size - taken);
     if (s->state == GW_SESSION_HTTP)
         watch(sh, s,
               taken < in.size && may && !http_must_wait(sh, s) && !has(s, GW_SESSION_PARKED));

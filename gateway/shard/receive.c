@@ -57,8 +57,13 @@ static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
         http_keep(sh, s, in);
         return;
     }
+    if (s->state != GW_SESSION_LIVE && in.size >= PRELOGIN_BYTES_MAX) {
+        gw_assert(has(s, GW_SESSION_WEBSOCKET)); /* a login in pieces, and a Ping in pieces */
+        if (!chunks_may_take(sh, in.size) || !gw_chunk_queue_append(&sh->chunks, &s->rx, in, false))
+            close_session(sh, s, GW_CLOSE_NO_MEMORY);
+        return;
+    }
     if (s->state != GW_SESSION_LIVE) {
-        gw_assert(in.size < PRELOGIN_BYTES_MAX);
         gw_assert(in.size == 0 || in.data != NULL);
         if (in.size > 0)
             memcpy(sh->prelogin[slot_of(sh, s)], in.data, in.size);
@@ -75,8 +80,8 @@ static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw
     struct gw_session_cold *cold = cold_of(sh, s);
     size_t joined = cold->prelogin_bytes;
 
-    if (joined == 0 && gw_chunk_queue_is_empty(&s->rx))
-        return in;
+    if (joined == 0 && gw_chunk_queue_is_empty(&s->rx) && !has(s, GW_SESSION_WEBSOCKET))
+        return in; /* messages are unwrapped in their place, which must be ours */
     gw_assert(joined + in.size <= sizeof sh->joined);
     memcpy(sh->joined, sh->prelogin[slot_of(sh, s)], joined);
     cold->prelogin_bytes = 0;
@@ -98,15 +103,20 @@ static void on_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_by
     if (s->state == GW_SESSION_HTTP && http_gathers(sh, s, in))
         return;
     do {
+        size_t fresh = in.size, wrapped = 0;
+
         if (s->state == GW_SESSION_CLOSING)
             return;
         sh->rescan = false;
         in = join(sh, s, in);
-        in = gw_bytes_after(in, take_frames(sh, s, in));
+        if (has(s, GW_SESSION_WEBSOCKET))
+            wrapped = websocket_unwrap(sh, s, fresh, &in);
+        in = gw_bytes_after(in, take_frames(sh, s, gw_bytes_of(in.data, in.size - wrapped)));
         if (s->state != GW_SESSION_CLOSING)
             keep(sh, s, in);
         in = gw_bytes_of(NULL, 0);
-    } while (sh->rescan); /* held frames were put in front: at most once a session */
+    } while (sh->rescan); /* held frames, or a WebSocket's first bytes: once a session each */
+    websocket_end_if_told(sh, s);
 }
 
 /* ---- TLS ---- */
@@ -286,6 +296,7 @@ void resume_reading(struct gw_shard *sh, struct gw_session *s)
         on_plaintext(sh, s, gw_bytes_of(NULL, 0));
         flush_replies(sh, s);
     }
+    websocket_end_if_told(sh, s);
     if (has(s, GW_SESSION_GOODBYE) && s->state != GW_SESSION_CLOSING)
         say_goodbye(sh, s);
     try_receive(sh, s);

@@ -54,6 +54,10 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
         sh->http_count--;
     gw_session_move(s, GW_SESSION_CLOSING);
     log_close(sh, s);
+    if (has(s, GW_SESSION_WEBSOCKET)) {
+        sh->websocket_count--;
+        websocket_say_close(sh, s);
+    }
     flush_replies(sh, s);
     close_tls(sh, s);
     forget_bridges(sh, s);

@@ -12,12 +12,22 @@
 
 #include <errno.h>
 
+void begin_reply(struct gw_shard *sh, const struct gw_session *s, size_t bytes)
+{
+    if (!has(s, GW_SESSION_WEBSOCKET))
+        return;
+    gw_assert(sizeof sh->replies - sh->reply_bytes >= GW_WEBSOCKET_HEADER_BYTES_MAX);
+    sh->reply_bytes +=
+        (uint32_t)gw_websocket_header(GW_WEBSOCKET_BINARY, bytes, sh->replies + sh->reply_bytes);
+}
+
 void reply_frame(struct gw_shard *sh, struct gw_session *s, const struct gw_frame *frame)
 {
-    size_t bytes =
-        gw_frame_encode(sh->replies + sh->reply_bytes, sizeof sh->replies - sh->reply_bytes, frame);
+    size_t bytes;
 
-    (void)s;
+    begin_reply(sh, s, gw_frame_bytes(frame));
+    bytes =
+        gw_frame_encode(sh->replies + sh->reply_bytes, sizeof sh->replies - sh->reply_bytes, frame);
     gw_assert(bytes > 0 && frame->msg_id != 0); /* an id of 0 makes every client drop the link */
     sh->reply_bytes += (uint32_t)bytes;
 }
@@ -87,7 +97,7 @@ void flush_replies(struct gw_shard *sh, struct gw_session *s)
     if (replies.size == 0 || has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT | GW_SESSION_GOODBYE))
         return;
     if (s->tls == NULL) {
-        if (has(s, GW_SESSION_SPEAKS_HTTP))
+        if (has(s, GW_SESSION_SPEAKS_HTTP | GW_SESSION_WEBSOCKET))
             queue_bytes(sh, s, replies);
         else
             queue_frames(sh, s, replies);

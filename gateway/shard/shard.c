@@ -45,6 +45,7 @@ uint32_t gw_shard_session_bytes(const struct gw_shard_options *options)
 {
     return (uint32_t)(sizeof(struct gw_session) + sizeof(uint32_t) +
                       sizeof(struct gw_session_cold) + PRELOGIN_BYTES_MAX +
+                      sizeof(struct websocket) +
                       directory_bytes(directory_entries(options)) / options->sessions_max);
 }
 
@@ -79,6 +80,11 @@ static size_t prelogin_bytes(const struct gw_shard *sh)
     return (size_t)sh->options.sessions_max * sizeof *sh->prelogin;
 }
 
+static size_t websockets_bytes(const struct gw_shard *sh)
+{
+    return (size_t)sh->options.sessions_max * sizeof *sh->websockets;
+}
+
 static int allocate(struct gw_shard *sh)
 {
     const struct gw_shard_options *options = &sh->options;
@@ -97,10 +103,11 @@ static int allocate(struct gw_shard *sh)
     sh->answers = map_zeroed((sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     sh->cold = map_zeroed(cold_bytes(sh));
     sh->prelogin = map_zeroed(prelogin_bytes(sh));
+    sh->websockets = map_zeroed(websockets_bytes(sh));
     sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
     sh->bridges = calloc(options->bridge_sessions_max + (size_t)1, sizeof *sh->bridges);
     if (sh->bridges == NULL || sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL ||
-        sh->mailboxes == NULL)
+        sh->websockets == NULL || sh->mailboxes == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < options->count; i++)
         if (i != options->number &&
@@ -127,7 +134,8 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
                   options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=
               JOINED_BYTES_MAX);
     gw_assert(GW_FRAME_HEADER_BYTES + options->limits.frame_body_bytes_max +
-                  options->held_bytes_max + options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX <=
+                  options->held_bytes_max + options->ring.buffer_bytes + 2 * PLAIN_BYTES_MAX +
+                  GW_WEBSOCKET_UNREAD_BYTES_MAX <=
               JOINED_BYTES_MAX);
     sh->options = *options;
     sh->lane = options->lane;
@@ -164,6 +172,8 @@ void gw_shard_destroy(struct gw_shard *sh)
         (void)munmap(sh->cold, cold_bytes(sh));
     if (sh->prelogin != NULL)
         (void)munmap(sh->prelogin, prelogin_bytes(sh));
+    if (sh->websockets != NULL)
+        (void)munmap(sh->websockets, websockets_bytes(sh));
     if (sh->answers != NULL)
         (void)munmap(sh->answers, (sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     directory_fini(&sh->directory);
@@ -473,6 +483,7 @@ static void publish_gauges(struct gw_shard *sh)
     GAUGE(sh, sessions, sh->open_count);
     GAUGE(sh, sessions_live, sh->live_count);
     GAUGE(sh, sessions_http, sh->http_count);
+    GAUGE(sh, sessions_websocket, sh->websocket_count);
     GAUGE(sh, handshakes, sh->handshake_count);
     GAUGE(sh, handshakes_waiting, sh->hellos.count);
     GAUGE(sh, chunks_taken, sh->chunks.taken_count);
@@ -568,7 +579,7 @@ const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *sh)
 
 void gw_shard_check(const struct gw_shard *sh)
 {
-    uint32_t open = 0, live = 0, http = 0, handshakes = 0, accepting = 0;
+    uint32_t open = 0, live = 0, http = 0, websocket = 0, handshakes = 0, accepting = 0;
 
     gw_slab_check(&sh->sessions);
     gw_slab_check(&sh->chunks);
@@ -584,10 +595,11 @@ void gw_shard_check(const struct gw_shard *sh)
         open += s->state != GW_SESSION_ACCEPTING;
         live += s->state == GW_SESSION_LIVE;
         http += s->state == GW_SESSION_HTTP;
+        websocket += has(s, GW_SESSION_WEBSOCKET) && s->state != GW_SESSION_CLOSING;
         handshakes += s->state == GW_SESSION_HANDSHAKE && s->tls != NULL;
     }
     gw_assert(open == sh->open_count && live == sh->live_count);
-    gw_assert(http == sh->http_count);
+    gw_assert(http == sh->http_count && websocket == sh->websocket_count);
     gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);
 }
 

@@ -13,6 +13,7 @@
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
+ *   websocket.c  devices whose frames come in WebSocket messages: between receive.c and frames.c
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
@@ -35,6 +36,8 @@
 #include <gw/base/timer_wheel.h>
 #include <gw/shard/downlink.h>
 #include <gw/shard/shard.h>
+#include <gw/websocket/handshake.h>
+#include <gw/websocket/stream.h>
 #include <gw/wire/body.h>
 
 #include "http_internal.h"
@@ -103,6 +106,12 @@ struct bridge_set {
     uint32_t devices[GW_BRIDGES_MAX]; /* by the number that it gave them; 0: none */
 };
 
+/* Of a session with WEBSOCKET. What is kept of its input ends with bytes that are not unwrapped. */
+struct websocket {
+    struct gw_websocket stream;
+    uint32_t wrapped_bytes;
+};
+
 enum waiting_kind {
     WAITING_STATUS,
     WAITING_PING, /* give cold.ping_id, the newest                  */
@@ -155,10 +164,11 @@ struct gw_shard {
     struct gw_slab sessions; /* of struct gw_session */
     struct gw_session_cold *cold;
     uint8_t (*prelogin)[PRELOGIN_BYTES_MAX]; /* partial logins; pages are touched when used    */
+    struct websocket *websockets;            /* likewise                                       */
     struct gw_slab chunks;
     struct gw_timer_wheel wheel;
     struct gw_instant start;
-    uint32_t live_count, http_count, open_count, handshake_count, accepting_count;
+    uint32_t live_count, http_count, websocket_count, open_count, handshake_count, accepting_count;
     uint64_t login_count; /* for session epochs */
 
     /* work that waits */
@@ -341,6 +351,26 @@ void http_on_timer(struct gw_shard *sh, struct gw_session *s);
 /* http_forward.c: a pin write that was recorded, of the device that the session speaks for */
 void http_forward(struct gw_shard *sh, const struct gw_session *s, const struct gw_record *record);
 
+/* I4: may strangers take chunks for so many bytes? */
+bool chunks_may_take(const struct gw_shard *sh, size_t bytes);
+
+/* websocket.c */
+/* The request was judged 101: it is answered, and what follows it are messages. */
+void websocket_begin(struct gw_shard *sh, struct gw_session *s,
+                     const struct gw_http_request *request);
+/* So many bytes behind that request are here. */
+void websocket_follows(struct gw_shard *sh, struct gw_session *s, size_t bytes);
+/*
+ * Unwraps the last `fresh` bytes of `in`, which is sh->joined, and what was kept wrapped before
+ * them. In its place; gives how many bytes at the end of *in are wrapped still.
+ */
+size_t websocket_unwrap(struct gw_shard *sh, struct gw_session *s, size_t fresh,
+                        struct gw_bytes *in);
+/* Closes it when its peer has said its last, and all of that was taken that could be. */
+void websocket_end_if_told(struct gw_shard *sh, struct gw_session *s);
+/* Our Close. */
+void websocket_say_close(struct gw_shard *sh, struct gw_session *s);
+
 /* answers.c */
 void answer_http_when_durable(struct gw_shard *sh, struct gw_session *s);
 void answer_when_durable(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
@@ -364,6 +394,8 @@ GW_MUST_USE bool answer_sync(struct gw_shard *sh, struct gw_session *s,
                              const struct gw_session_todo *todo);
 
 /* send.c */
+/* What goes before a frame of so many bytes, to be followed by it: a header, in a WebSocket. */
+void begin_reply(struct gw_shard *sh, const struct gw_session *s, size_t bytes);
 void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, uint16_t status);
 void reply_frame(struct gw_shard *sh, struct gw_session *s, const struct gw_frame *frame);
 /* Protects the replies of this turn as one record and sends them. */

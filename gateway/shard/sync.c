@@ -34,7 +34,7 @@ static bool has_room(struct sync *sync, size_t bytes)
     struct gw_shard *sh = sync->sh;
     const struct gw_session_cold *cold = cold_of(sh, sync->s);
 
-    if (sh->reply_bytes + bytes > REPLY_BYTES_MAX)
+    if (sh->reply_bytes + GW_WEBSOCKET_HEADER_BYTES_MAX + bytes > REPLY_BYTES_MAX)
         flush_replies(sh, sync->s);
     return sync->s->state == GW_SESSION_LIVE &&
            cold->tx_bytes + sh->reply_bytes <= sh->options.tx_bytes_max;
@@ -44,13 +44,14 @@ static bool has_room(struct sync *sync, size_t bytes)
 static void reply_value(struct sync *sync, const struct gw_value *value)
 {
     struct gw_shard *sh = sync->sh;
-    uint8_t *out = sh->replies + sh->reply_bytes;
-    uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX];
+    uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX], *out;
     size_t bytes = gw_hardware_head(body, value->bank, value->pin);
     struct gw_frame frame = {
         .type = GW_FRAME_HARDWARE, .msg_id = sync->msg_id, .body = gw_bytes_of(body, bytes)};
 
-    reply_frame(sh, sync->s, &frame);
+    begin_reply(sh, sync->s, gw_frame_bytes(&frame) + value->bytes.size);
+    out = sh->replies + sh->reply_bytes;
+    sh->reply_bytes += (uint32_t)gw_frame_encode(out, REPLY_BYTES_MAX - sh->reply_bytes, &frame);
     gw_store_be16(out + 3, (uint16_t)(bytes + value->bytes.size));
     memcpy(sh->replies + sh->reply_bytes, value->bytes.data, value->bytes.size);
     sh->reply_bytes += (uint32_t)value->bytes.size;
@@ -70,7 +71,8 @@ static bool say(struct sync *sync, const struct gw_value *value)
     struct gw_shard *sh = sync->sh;
     size_t bytes = reply_bytes(value);
 
-    if (bytes > cold_of(sh, sync->s)->buffer_bytes || bytes > REPLY_BYTES_MAX) {
+    if (bytes > cold_of(sh, sync->s)->buffer_bytes ||
+        bytes > REPLY_BYTES_MAX - GW_WEBSOCKET_HEADER_BYTES_MAX) {
         COUNT(sh, sync_refused); /* it would drop the link */
         return true;
     }

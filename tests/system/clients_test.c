@@ -1,5 +1,6 @@
 /*
- * A client that we did not write, against the real gateway: system_clients PROGRAM. The values that
+ * A client that we did not write, against the real gateway: system_clients PROGRAM [plain], with
+ * TLS unless it is to be plain. The values that
  * the program has written, 0, 1, 2 ..., must stand in the log in this order. A program that is
  * missing, or that says (exit code 77) that what it needs is not installed, makes this test
  * skipped, by name.
@@ -23,7 +24,7 @@ enum { EXIT_SKIPPED = 77, WRITES = 40 };
 
 static struct sys_gateway gateway;
 static const char *program;
-static bool skipped;
+static bool plain, skipped;
 
 static void its_writes_are_in_the_log(void **state)
 {
@@ -36,7 +37,7 @@ static void its_writes_are_in_the_log(void **state)
     (void)state;
     sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
     sys_gateway_start(&gateway);
-    port = sys_text("%u", gateway.tls_port);
+    port = sys_text("%u", plain ? gateway.plain_port : gateway.tls_port);
     if (access(program, X_OK) == 0) {
         const char *const argv[] = {program,      "127.0.0.1", port,  gateway.ca_path,
                                     device.token, SYS_PRODUCT, count, NULL};
@@ -93,8 +94,9 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {cmocka_unit_test(its_writes_are_in_the_log)};
     int failed;
 
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: system_clients PROGRAM\n");
+    plain = argc == 3 && strcmp(argv[2], "plain") == 0;
+    if (argc != 2 && !plain) {
+        (void)fprintf(stderr, "usage: system_clients PROGRAM [plain]\n");
         return 2;
     }
     program = argv[1];

@@ -5,6 +5,7 @@
  *   FREE --> ACCEPTING --> HANDSHAKE --> LOGIN --> LIVE or HTTP
  *    ^           |             |           |           |
  *    |           +--(no TLS)---|---------->|           |
+ *    |                                     +<-(WebSocket)-- HTTP
  *    +---- CLOSING <-----------+-----------+-----------+
  *
  *   ACCEPTING  the slot waits for a connection; no peer yet
@@ -12,7 +13,8 @@
  *   LOGIN      the first frame must be a login; login deadline
  *   LIVE       device set, registered in the directory, heartbeat deadline
  *   HTTP       it began with a letter: requests, each with a token of its own; `device` is the
- *              newest one's, and not registered; a deadline for the request, or for the next one
+ *              newest one's, and not registered; a deadline for the request, or for the next one.
+ *              One that asks for a WebSocket leads back to LOGIN, with WEBSOCKET set
  *   CLOSING    reason set (the first one wins), nothing new starts; last bytes get a short time,
  *              then everything is cancelled; FREE after the last completion
  *
@@ -81,6 +83,7 @@ enum gw_session_flags {
     GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
     GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
+    GW_SESSION_WEBSOCKET = 1 << 22,   /* its frames are in WebSocket messages                */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */

@@ -42,7 +42,9 @@ struct gw_shard_http_options {
     uint32_t point_age_s_max;  /* how far a point's time may be from ours, either way          */
     uint32_t request_s_max;    /* from a request's first byte to its last                      */
     uint32_t idle_s_max;       /* for the next request                                         */
-    const char *cors_origin;   /* NULL: pages of other origins may not read our answers        */
+    bool websocket;            /* devices may log in inside of one                             */
+    uint32_t websocket_message_bytes_max;
+    const char *cors_origin; /* NULL: pages of other origins may not read our answers        */
 };
 
 struct gw_shard_options {

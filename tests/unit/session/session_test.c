@@ -58,7 +58,7 @@ static void only_the_drawn_edges_are_legal(void **state)
         /*                          F A H L L H C */
         [GW_SESSION_FREE] = "-+-----",      [GW_SESSION_ACCEPTING] = "+-++---",
         [GW_SESSION_HANDSHAKE] = "---+--+", [GW_SESSION_LOGIN] = "----+++",
-        [GW_SESSION_LIVE] = "------+",      [GW_SESSION_HTTP] = "------+",
+        [GW_SESSION_LIVE] = "------+",      [GW_SESSION_HTTP] = "---+--+",
         [GW_SESSION_CLOSING] = "+------",
     };
 
