@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <gw/base/assert.h>
+#include <gw/websocket/stream.h>
 #include <gw/wire/frame.h>
 
 #include "world.h"
@@ -16,13 +17,54 @@ static uint16_t take_id(struct device *device)
     return device->next_id;
 }
 
+/* One WebSocket frame as clients send it; false when it does not fit. */
+static bool wrap(struct device *device, unsigned first, const uint8_t *payload, size_t bytes)
+{
+    static const uint8_t mask[4] = {0x17, 0xa5, 0x00, 0xff};
+    uint8_t *at = device->out + device->out_bytes;
+
+    gw_assert(bytes < 126);
+    if (sizeof device->out - device->out_bytes < 2 + sizeof mask + bytes)
+        return false;
+    *at++ = (uint8_t)first;
+    *at++ = (uint8_t)(0x80 | bytes);
+    memcpy(at, mask, sizeof mask);
+    at += sizeof mask;
+    for (size_t i = 0; i < bytes; i++)
+        *at++ = payload[i] ^ mask[i % 4];
+    device->out_bytes = (uint32_t)(at - device->out);
+    return true;
+}
+
+/* A frame in a message; by its id in two fragments, or behind a Ping. */
+static bool say_message(struct device *device, const uint8_t *frame, size_t bytes, uint16_t id)
+{
+    enum { FIN = 0x80 };
+    uint32_t before = device->out_bytes;
+    size_t first = id % 3 == 0 ? bytes / 2 : bytes;
+    bool fits = (id % 5 != 0 || wrap(device, FIN | GW_WEBSOCKET_PING, frame, 3)) &&
+                wrap(device, (first == bytes ? FIN : 0u) | GW_WEBSOCKET_BINARY, frame, first) &&
+                (first == bytes ||
+                 wrap(device, FIN | GW_WEBSOCKET_CONTINUATION, frame + first, bytes - first));
+
+    if (!fits)
+        device->out_bytes = before;
+    return fits;
+}
+
 /* Queues a frame, and sends what fits in pieces of any size. */
 static bool say(struct device *device, uint8_t type, uint16_t id, const void *body, size_t bytes)
 {
     struct gw_frame frame = {.type = type, .msg_id = id, .body = gw_bytes_of(body, bytes)};
-    size_t used = gw_frame_encode(device->out + device->out_bytes,
-                                  sizeof device->out - device->out_bytes, &frame);
+    uint8_t alone[sizeof device->out];
+    size_t used;
 
+    if (device->websocket) {
+        used = gw_frame_encode(alone, sizeof alone, &frame);
+        return used > 0 && say_message(device, alone, used, id);
+    }
+    used = gw_frame_encode(device->out + device->out_bytes, sizeof device->out - device->out_bytes,
+                           &frame);
     device->out_bytes += (uint32_t)used;
     return used > 0;
 }
@@ -47,6 +89,7 @@ static void leave(struct device *device, struct chance *chance)
     device->connection = NULL; /* the world frees it when the gateway has closed it too */
     device->logged_in = false;
     device->in_bytes = device->out_bytes = 0;
+    device->opened = device->told_close = false;
     device->ping_id = 0;
     device->back_ns = pretend.now_ns + (uint64_t)chance_below(chance, 6000) * 1000000;
 }
@@ -95,6 +138,60 @@ static void on_frame(struct device *device, const struct gw_frame *frame, bool v
     }
 }
 
+static void drop_input(struct device *device, size_t count)
+{
+    device->in_bytes -= (uint32_t)count;
+    memmove(device->in, device->in + count, device->in_bytes);
+}
+
+/* The answer to the request for a WebSocket: false while there is none, or when it is refused. */
+static bool is_opened(struct device *device)
+{
+    static const char begin[] = "HTTP/1.1 101 ", end[] = "\r\n\r\n";
+    const uint8_t *at = memmem(device->in, device->in_bytes, end, sizeof end - 1);
+
+    if (device->opened)
+        return true;
+    if (at == NULL || memcmp(device->in, begin, sizeof begin - 1) != 0)
+        return false;
+    drop_input(device, (size_t)(at - device->in) + sizeof end - 1);
+    device->opened = true;
+    return true;
+}
+
+/* Messages of the gateway: not masked, each a whole frame, and nothing behind its Close. */
+static void listen_to_messages(struct device *device, bool valid)
+{
+    while (is_opened(device) && device->in_bytes >= 2) {
+        size_t header = device->in[1] == 126 ? 4 : 2, bytes = device->in[1], used;
+        struct gw_frame frame;
+
+        gw_assert(device->in[1] <= 126 && !device->told_close);
+        if (device->in_bytes < header)
+            return;
+        if (header == 4)
+            bytes = gw_load_be16(device->in + 2);
+        if (device->in_bytes < header + bytes)
+            return;
+        switch (device->in[0] & 0x7f) {
+        case GW_WEBSOCKET_BINARY:
+            gw_assert(gw_frame_decode(gw_bytes_of(device->in + header, bytes), 256, &frame,
+                                      &used) == GW_OK &&
+                      used == bytes);
+            on_frame(device, &frame, valid);
+            break;
+        case GW_WEBSOCKET_PONG:
+            gw_assert(bytes == 3);
+            break;
+        default:
+            gw_assert((device->in[0] & 0x7f) == GW_WEBSOCKET_CLOSE && bytes == 2);
+            device->told_close = true;
+            break;
+        }
+        drop_input(device, header + bytes);
+    }
+}
+
 static void listen_to(struct device *device, bool valid)
 {
     struct gw_frame frame;
@@ -102,12 +199,26 @@ static void listen_to(struct device *device, bool valid)
 
     device->in_bytes += connection_read(device->connection, device->in + device->in_bytes,
                                         (uint32_t)sizeof device->in - device->in_bytes);
+    if (device->websocket) {
+        listen_to_messages(device, valid);
+        return;
+    }
     while (gw_frame_decode(gw_bytes_of(device->in, device->in_bytes), 256, &frame, &used) ==
            GW_OK) {
         on_frame(device, &frame, valid);
-        device->in_bytes -= (uint32_t)used;
-        memmove(device->in, device->in + used, device->in_bytes);
+        drop_input(device, used);
     }
+}
+
+static void ask_for_websocket(struct device *device)
+{
+    static const char request[] = "GET /websocket HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\n"
+                                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    _Static_assert(sizeof request < sizeof device->out, "the login goes behind it");
+    memcpy(device->out, request, sizeof request - 1);
+    device->out_bytes = sizeof request - 1;
 }
 
 static void connect_again(struct device *device, const struct world_tokens *tokens,
@@ -119,6 +230,8 @@ static void connect_again(struct device *device, const struct world_tokens *toke
                     (uint16_t)(1000 + device->number));
     device->next_id = 0;
     device->sent_here = false;
+    if (device->websocket)
+        ask_for_websocket(device);
     (void)say(device, GW_FRAME_HW_LOGIN, take_id(device), tokens->text[device->token],
               GW_TOKEN_TEXT_BYTES);
     if (device->stranger) /* begins to log in, and falls silent */

@@ -122,16 +122,18 @@ static int run(uint64_t from, uint64_t count, bool twice, struct gw_index *index
         total.takeovers += result.takeovers;
         total.faults += result.faults;
         total.bridged += result.bridged;
+        total.websockets += result.websockets;
     }
     double seconds = (double)gw_ns_between(start, gw_clock_now()) / 1e9;
 
     printf("%" PRIu64 " seeds in %.1f s: %" PRIu64 " completions, %" PRIu64 " logins, %" PRIu64
            " takeovers, %" PRIu64 " updates acknowledged, %" PRIu64 " durable, %" PRIu64
-           " frames from device to device, %" PRIu64 " faults\n",
+           " frames from device to device, %" PRIu64 " WebSockets, %" PRIu64 " faults\n",
            count, seconds, total.completions, total.logins, total.takeovers, total.updates_acked,
-           total.updates_durable, total.bridged, total.faults);
+           total.updates_durable, total.bridged, total.websockets, total.faults);
     /* A simulation in which nothing happens proves nothing. */
-    return total.logins > 0 && total.updates_acked > 0 && total.takeovers > 0 && total.bridged > 0
+    return total.logins > 0 && total.updates_acked > 0 && total.takeovers > 0 &&
+                   total.bridged > 0 && total.websockets > 0
                ? 0
                : 1;
 }

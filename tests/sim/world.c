@@ -130,6 +130,19 @@ static void make_shards(struct world *w, struct gw_index *index)
                        .heartbeat_default_s = 10,
                        .heartbeat_min_s = 5,
                        .heartbeat_max_s = 3600},
+            .http = {.enabled = true,
+                     .limits = {.head_bytes_max = 512,
+                                .headers_max = 16,
+                                .body_bytes_max = 512,
+                                .chunked_bytes_max = 512},
+                     .value_bytes_max = 64,
+                     .answer_bytes_max = 512,
+                     .points_max = 16,
+                     .point_age_s_max = 3600,
+                     .request_s_max = 10,
+                     .idle_s_max = 10,
+                     .websocket = true,
+                     .websocket_message_bytes_max = 512},
             .epoch = 1000,
             .ring = {.files = 128,
                      .buffers = 1u << chance_below(&w->chance, 5),
@@ -165,6 +178,7 @@ static void make_devices(struct world *w, const struct world_tokens *tokens)
             .token = chance_one_in(&w->chance, 20) ? tokens->count
                                                    : chance_below(&w->chance, tokens->count),
             .stranger = chance_one_in(&w->chance, 10),
+            .websocket = chance_one_in(&w->chance, 4),
             .rings = w->rings,
             .ring_count = w->shard_count,
             .back_ns = pretend.now_ns + (uint64_t)chance_below(&w->chance, 3000) * 1000000,
@@ -280,6 +294,7 @@ static void stop(struct world *w, const struct world_tokens *tokens)
         gw_assert(gw_counter_read(&metrics->chunks_taken) == 0);
         gw_assert(pretend_ring_buffers_on_loan(w->rings[i]) == 0);
         w->result.logins += gw_counter_read(&metrics->logins);
+        w->result.websockets += gw_counter_read(&metrics->websockets);
         w->result.takeovers += gw_counter_read(&metrics->replaced);
         gw_shard_end(w->shards[i]);
     }

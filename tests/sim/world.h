@@ -6,6 +6,7 @@
  *   - the disk has each device's updates in the order in which they were sent, without gaps inside
  *     a connection;
  *   - a valid token is never answered 9, an unknown one never 200;
+ *   - over a WebSocket each frame of the gateway's is one message, and its Close is the last;
  *   - what one device writes to another arrives there and nowhere else, with an id;
  *   - the shards' own invariants (gw_shard_check).
  * And at the end: at most one live session per token, every slot, chunk, buffer and message back
@@ -35,6 +36,9 @@ struct device {
     uint32_t ring_count;
     uint64_t back_ns; /* when it connects again */
     bool stranger;    /* never finishes a login */
+    bool websocket;   /* speaks in messages of a WebSocket */
+    bool opened;      /* and was answered 101 */
+    bool told_close;  /* and then the gateway's Close */
     bool logged_in;
     bool refused_for_good; /* told 9 */
     uint16_t next_id;
@@ -56,7 +60,8 @@ void device_step(struct device *device, const struct world_tokens *tokens, struc
                  bool calm);
 
 struct world_result {
-    uint64_t trace, completions, updates_acked, updates_durable, logins, takeovers, faults, bridged;
+    uint64_t trace, completions, updates_acked, updates_durable, logins, takeovers, faults, bridged,
+        websockets;
 };
 
 /* Runs one seed; asserts what must hold. `index` is shared by all runs: they only read it. */
