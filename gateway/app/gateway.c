@@ -494,6 +494,20 @@ static void watch_index(struct gateway *g)
                            "it does not know is answered 19, not 9"));
 }
 
+/* The shards read the changes themselves; here is looked whether there are any. */
+static void watch_changes(struct gateway *g)
+{
+    uint64_t newest;
+    int err = gw_index_change_newest(g->reader, &newest);
+
+    gw_index_reader_pause(g->reader);
+    if (err != 0 || newest == g->changes_told)
+        return;
+    g->changes_told = newest;
+    for (uint32_t i = 0; i < g->plan.shards; i++)
+        gw_shard_index_changed(g->shards[i], newest);
+}
+
 static void tell_status(const struct gateway *g)
 {
     char status[64];
@@ -547,7 +561,8 @@ static int control(struct gateway *g)
     struct gw_instant next_save = gw_clock_now();
 
     for (;;) {
-        poll_once(g, BEAT_MS);
+        poll_once(g, (int)g->config->index_follow_ms);
+        watch_changes(g);
         struct gw_instant now = gw_clock_now();
 
         if (read_signals(g))

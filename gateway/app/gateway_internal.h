@@ -119,6 +119,7 @@ struct gateway {
     int signal_fd;
     bool draining;
     bool index_replaced;         /* and reported */
+    uint64_t changes_told;       /* newest change of the index that the shards know of            */
     uint64_t handshakes_seen;    /* done, at the last beat                                */
     uint64_t handshakes_trimmed; /* and when the heap was last given back                 */
     struct gw_instant started;

@@ -364,22 +364,22 @@ void gw_session_frame(struct gw_session *s, struct gw_session_cold *cold,
     }
 }
 
+static const struct {
+    uint16_t status;
+    enum gw_close_reason close;
+} refusals[] = {
+    [GW_LOGIN_UNKNOWN] = {GW_RESPONSE_INVALID_TOKEN, GW_CLOSE_TOKEN_UNKNOWN}, /* I2 */
+    [GW_LOGIN_DISABLED] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_DEVICE_DISABLED},
+    [GW_LOGIN_CLOSED] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_PRODUCT_CLOSED},
+    [GW_LOGIN_NOT_NOW] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_TOKEN_NOT_NOW},
+    [GW_LOGIN_PLAIN] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_PLAIN_REFUSED},
+    [GW_LOGIN_UNAVAILABLE] = {GW_RESPONSE_SERVER_EXCEPTION, GW_CLOSE_INDEX_UNAVAILABLE},
+};
+
 void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
                       const struct gw_session_limits *limits, uint16_t msg_id, enum gw_login login,
                       const struct gw_grant *grant, struct gw_session_todo *todo)
 {
-    static const struct {
-        uint16_t status;
-        enum gw_close_reason close;
-    } refusals[] = {
-        [GW_LOGIN_UNKNOWN] = {GW_RESPONSE_INVALID_TOKEN, GW_CLOSE_TOKEN_UNKNOWN}, /* I2 */
-        [GW_LOGIN_DISABLED] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_DEVICE_DISABLED},
-        [GW_LOGIN_CLOSED] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_PRODUCT_CLOSED},
-        [GW_LOGIN_NOT_NOW] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_TOKEN_NOT_NOW},
-        [GW_LOGIN_PLAIN] = {GW_RESPONSE_NOT_ALLOWED, GW_CLOSE_PLAIN_REFUSED},
-        [GW_LOGIN_UNAVAILABLE] = {GW_RESPONSE_SERVER_EXCEPTION, GW_CLOSE_INDEX_UNAVAILABLE},
-    };
-
     *todo = (struct gw_session_todo){.msg_id = msg_id};
     if (login != GW_LOGIN_GRANTED) {
         answer(todo, refusals[login].status);
@@ -390,9 +390,25 @@ void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
     s->idle_s = gw_session_idle_s(limits, limits->heartbeat_default_s);
     cold->product = grant->product;
     cold->product_flags = grant->product_flags;
+    cold->token_generation = grant->generation;
     s->sync_at = 0;
     gw_session_move(s, GW_SESSION_LIVE);
     answer(todo, GW_RESPONSE_OK);
+}
+
+void gw_session_rechecked(const struct gw_session_cold *cold, enum gw_login login,
+                          const struct gw_grant *grant, struct gw_session_todo *todo)
+{
+    *todo = (struct gw_session_todo){.msg_id = cold->last_id};
+    if (login == GW_LOGIN_UNAVAILABLE)
+        return;
+    if (login == GW_LOGIN_GRANTED) {
+        if (grant->generation != cold->token_generation)
+            todo->close = GW_CLOSE_DEVICE_MOVED; /* its token is good: it logs in again */
+        return;
+    }
+    answer(todo, refusals[login].status);
+    todo->close = login == GW_LOGIN_UNKNOWN ? GW_CLOSE_TOKEN_REVOKED : refusals[login].close;
 }
 
 void gw_session_info(struct gw_session *s, struct gw_session_cold *cold,

@@ -4,7 +4,10 @@
  *
  * Few devices do this, so sessions have no room for it: a set is acquired with the first target and
  * found by its session's slot. They lie side by side, and are looked through from the first to the
- * last; that is done for BRIDGE frames alone.
+ * last; that is done for BRIDGE frames, and for changes of the index, alone.
+ *
+ * A target whose token would no longer be granted is forgotten (revoke.c); writes to it are then
+ * answered as those to a number that was never given.
  */
 #include "shard_internal.h"
 
@@ -50,15 +53,14 @@ void forget_bridges(struct gw_shard *sh, struct gw_session *s)
 
 /* The device behind a token of the session's organisation: 200, or the status to refuse with. */
 static uint16_t find_target(struct gw_shard *sh, struct gw_session *s, struct gw_bytes text,
-                            uint32_t *device)
+                            struct gw_grant *grant)
 {
     const struct gw_index_view *view;
     struct gw_product_info product;
-    struct gw_grant grant = {0};
     uint8_t token[GW_TOKEN_BYTES];
     bool shaped = gw_token_from_text(text, token);
     enum gw_login login = gw_index_login(sh->reader, shaped ? token : NULL, true,
-                                         gw_ring_wall_us(sh->ring) / 1000000, &grant);
+                                         gw_ring_wall_us(sh->ring) / 1000000, grant);
 
     gw_wipe(token, sizeof token);
     if (login == GW_LOGIN_UNAVAILABLE)
@@ -68,17 +70,14 @@ static uint16_t find_target(struct gw_shard *sh, struct gw_session *s, struct gw
     view = gw_index_reader_view(sh->reader);
     if (view == NULL || gw_catalog_product(view, cold_of(sh, s)->product, &product) != 0)
         return GW_RESPONSE_SERVER_EXCEPTION;
-    if (product.org != grant.org)
-        return GW_RESPONSE_NOT_ALLOWED;
-    *device = grant.device;
-    return GW_RESPONSE_OK;
+    return product.org == grant->org ? GW_RESPONSE_OK : GW_RESPONSE_NOT_ALLOWED;
 }
 
 static uint16_t name_target(struct gw_shard *sh, struct gw_session *s,
                             const struct gw_bridge *bridge)
 {
     struct bridge_set *set = set_of(sh, s);
-    uint32_t device;
+    struct gw_grant grant = {0};
     uint16_t status;
 
     if (set == NULL && sh->bridge_count == sh->options.bridge_sessions_max)
@@ -86,13 +85,56 @@ static uint16_t name_target(struct gw_shard *sh, struct gw_session *s,
     if (set != NULL && set->devices[bridge->number] == 0 &&
         set->count == sh->options.bridge_targets_max)
         return GW_RESPONSE_NOT_ALLOWED;
-    if ((status = find_target(sh, s, bridge->token, &device)) != GW_RESPONSE_OK)
+    if ((status = find_target(sh, s, bridge->token, &grant)) != GW_RESPONSE_OK)
         return status;
     if (set == NULL)
         set = make_set(sh, s);
     set->count += set->devices[bridge->number] == 0;
-    set->devices[bridge->number] = device;
+    set->devices[bridge->number] = grant.device;
+    set->generations[bridge->number] = grant.generation;
     return GW_RESPONSE_OK;
+}
+
+/* False: whether it may still be written to cannot be told. */
+static bool recheck_target(struct gw_shard *sh, struct bridge_set *set, size_t i)
+{
+    struct gw_grant grant = {0};
+    enum gw_login login = gw_index_recheck(sh->reader, set->devices[i], set->generations[i], true,
+                                           gw_ring_wall_us(sh->ring) / 1000000, &grant);
+
+    if (login == GW_LOGIN_UNAVAILABLE)
+        return false;
+    if (login != GW_LOGIN_GRANTED || grant.generation != set->generations[i]) {
+        set->devices[i] = 0;
+        set->count--;
+    }
+    return true;
+}
+
+uint32_t recheck_bridges_to(struct gw_shard *sh, uint32_t device)
+{
+    uint32_t untold = 0;
+
+    for (uint32_t number = 0; number < sh->bridge_count; number++)
+        for (size_t i = 0; i < GW_BRIDGES_MAX; i++)
+            if (sh->bridges[number].devices[i] == device)
+                untold += !recheck_target(sh, &sh->bridges[number], i);
+    return untold;
+}
+
+uint32_t recheck_bridge_set(struct gw_shard *sh, uint32_t number, uint32_t *looked)
+{
+    struct bridge_set *set = &sh->bridges[number];
+    uint32_t untold = 0;
+
+    gw_assert(number < sh->bridge_count);
+    for (size_t i = 0; i < GW_BRIDGES_MAX; i++) {
+        if (set->devices[i] == 0)
+            continue;
+        ++*looked;
+        untold += !recheck_target(sh, set, i);
+    }
+    return untold;
 }
 
 /* 0: nothing is said, as to every write. */

@@ -66,12 +66,13 @@ static size_t peer_text(const struct gw_session_cold *cold, char *out, size_t ca
 static bool claim(struct gw_shard *sh, struct gw_session *s)
 {
     struct mail mail = {.kind = MAIL_CLAIM,
+                        .judged_by = judged_by(sh),
                         .place = {.device = s->device,
                                   .shard = sh->options.number,
                                   .slot = slot_of(sh, s),
                                   .generation = s->generation & GW_OP_GENERATION_MASK}};
 
-    if (sh->mail_late_count >= MAIL_LATE_MAX / 2 ||
+    if (!mail_has_room(sh) ||
         !mail_send(sh, s->device % sh->options.count, &mail))
         return false;
     s->flags |= GW_SESSION_REGISTERED;

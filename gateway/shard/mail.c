@@ -4,6 +4,10 @@
  * A login is answered at once and sends its claim; the owner orders the claims of a device by their
  * arrival and tells the loser. A claim that finds its queue full fails the login; a release waits,
  * in the session that owes it, until there is room.
+ *
+ * A login may be judged by an older state of the index than its device's owner has acted upon. The
+ * claim says which, and then the owner has it judged again: so no change falls between a look-up
+ * and its claim (revoke.c).
  */
 #include "shard_internal.h"
 
@@ -27,14 +31,22 @@ bool mail_send(struct gw_shard *sh, uint32_t shard, const struct mail *mail)
     return true;
 }
 
-static void close_at(struct gw_shard *sh, const struct place *place, enum gw_close_reason reason)
+struct gw_session *live_at(const struct gw_shard *sh, const struct place *place)
 {
     gw_assert(place->slot < sh->sessions.slot_count);
     if (!gw_slab_is_taken(&sh->sessions, place->slot))
-        return;
+        return NULL;
     struct gw_session *s = session_at(sh, place->slot);
+    bool same = (s->generation & GW_OP_GENERATION_MASK) == place->generation;
 
-    if ((s->generation & GW_OP_GENERATION_MASK) != place->generation || s->state != GW_SESSION_LIVE)
+    return same && s->state == GW_SESSION_LIVE ? s : NULL;
+}
+
+static void close_at(struct gw_shard *sh, const struct place *place, enum gw_close_reason reason)
+{
+    struct gw_session *s = live_at(sh, place);
+
+    if (s == NULL)
         return;
     if (reason == GW_CLOSE_REPLACED)
         COUNT(sh, replaced);
@@ -44,26 +56,28 @@ static void close_at(struct gw_shard *sh, const struct place *place, enum gw_clo
 
 /* Its queue is only ever full when that shard has not run for MAIL_PER_PAIR messages; the answer
    then waits in this shard. */
-static void send_answer(struct gw_shard *sh, const struct mail *answer)
+void mail_send_late(struct gw_shard *sh, const struct mail *mail)
 {
-    if (mail_send(sh, answer->place.shard, answer))
+    if (mail_send(sh, mail->place.shard, mail))
         return;
     gw_assert(sh->mail_late_count < GW_ARRAY_COUNT(sh->mail_late));
-    sh->mail_late[sh->mail_late_count++] = *answer;
+    sh->mail_late[sh->mail_late_count++] = *mail;
 }
 
-static void on_claim(struct gw_shard *sh, const struct place *place)
+static void on_claim(struct gw_shard *sh, const struct place *place, uint32_t known)
 {
     struct place before;
-    struct mail answer;
 
-    if (!directory_claim(&sh->directory, *place, &before))
-        answer = (struct mail){.kind = MAIL_REFUSE, .place = *place};
-    else if (before.device != 0)
-        answer = (struct mail){.kind = MAIL_EVICT, .place = before};
-    else
+    if (!directory_claim(&sh->directory, *place, &before)) {
+        mail_send_late(sh, &(struct mail){.kind = MAIL_REFUSE, .place = *place});
         return;
-    send_answer(sh, &answer); /* a lost eviction would leave two live sessions for one token */
+    }
+    if (before.device != 0) /* a lost eviction would leave two live sessions for one token */
+        mail_send_late(sh, &(struct mail){.kind = MAIL_EVICT, .place = before});
+    if ((int32_t)((uint32_t)sh->changes_seen - known) > 0)
+        mail_send_late(
+            sh,
+            &(struct mail){.kind = MAIL_RECHECK, .changed_ms = sh->changed_ms, .place = *place});
 }
 
 static void on_ask(struct gw_shard *sh, const struct place *asker)
@@ -72,14 +86,14 @@ static void on_ask(struct gw_shard *sh, const struct place *asker)
                           .connected = directory_find(&sh->directory, asker->device).device != 0,
                           .place = *asker};
 
-    send_answer(sh, &answer);
+    mail_send_late(sh, &answer);
 }
 
 static void handle(struct gw_shard *sh, const struct mail *mail)
 {
     switch (mail->kind) {
     case MAIL_CLAIM:
-        on_claim(sh, &mail->place);
+        on_claim(sh, &mail->place, mail->judged_by);
         break;
     case MAIL_RELEASE:
         directory_release(&sh->directory, mail->place);
@@ -89,6 +103,9 @@ static void handle(struct gw_shard *sh, const struct mail *mail)
         break;
     case MAIL_REFUSE:
         close_at(sh, &mail->place, GW_CLOSE_NO_MEMORY);
+        break;
+    case MAIL_RECHECK:
+        recheck_place(sh, &mail->place, mail->changed_ms);
         break;
     case MAIL_ASK:
         on_ask(sh, &mail->place);
@@ -109,8 +126,7 @@ static void send_late(struct gw_shard *sh)
             sh->mail_late[sh->mail_late_count++] = sh->mail_late[i];
 }
 
-/* Claims and questions that could need an answer stop while many answers are late. */
-static bool may_handle(const struct gw_shard *sh)
+bool mail_has_room(const struct gw_shard *sh)
 {
     return sh->mail_late_count < MAIL_LATE_MAX / 2;
 }
@@ -131,11 +147,11 @@ void mail_read_all(struct gw_shard *sh)
             continue;
         uint32_t n = 0;
 
-        while (n < MAIL_PER_PAIR && may_handle(sh) && gw_spsc_pop(&sh->mailboxes[from], &mail)) {
+        while (n < MAIL_PER_PAIR && mail_has_room(sh) && gw_spsc_pop(&sh->mailboxes[from], &mail)) {
             handle(sh, &mail);
             n++;
         }
-        if (n == MAIL_PER_PAIR || !may_handle(sh))
+        if (n == MAIL_PER_PAIR || !mail_has_room(sh))
             sh->mail_arrived = true; /* there may be more: next turn */
     }
 }

@@ -2,8 +2,9 @@
  * One shard: the loop, its timers, its start and its end. The loop is its own summary; each step
  * takes a bounded amount of work, so that no device starves another.
  *
- *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, the counters
- *       (read by others), the mailboxes (pushed by peers) and the inbox of downlinks.
+ *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, changes_told,
+ *       sweep_told, the counters (read by others), the mailboxes (pushed by peers) and the inbox of
+ *       downlinks.
  *   I2  No transaction of the token index or the last values lasts over a wait.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
@@ -211,6 +212,9 @@ int gw_shard_begin(struct gw_shard *sh, char *why, size_t why_bytes)
         (void)snprintf(why, why_bytes, "no reader of the last values: %s", strerror(-err));
         return err;
     }
+    if (gw_index_change_newest(sh->reader, &sh->changes_seen) != 0)
+        sh->changes_seen = 0; /* then all of them are read, and nobody has logged in yet */
+    gw_index_reader_pause(sh->reader);
     sh->start = now_of(sh);
     gw_timer_wheel_init(&sh->wheel, &session_at(sh, 0)->timer, sizeof(struct gw_session),
                         sh->start);
@@ -510,6 +514,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
         if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
             return 0;
     }
+    ns = gw_min_u64(ns, changes_due_ns(sh));
     if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks))
         return 0;
     if (sh->accept_retry.ns > now.ns)
@@ -536,6 +541,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
         return false;
     }
     take_new_certificates(sh);
+    follow_changes(sh);
     drain_completions(sh);
     downlinks = downlinks_take(sh); /* before the mail: a claim that came before one is known */
     mail_read_all(sh);
@@ -563,6 +569,12 @@ void gw_shard_wake(struct gw_shard *sh)
 void gw_shard_stop(struct gw_shard *sh)
 {
     atomic_store_explicit(&sh->stop_asked, true, memory_order_release);
+    gw_ring_wake(sh->ring);
+}
+
+void gw_shard_index_changed(struct gw_shard *sh, uint64_t newest)
+{
+    atomic_store_explicit(&sh->changes_told, newest, memory_order_release);
     gw_ring_wake(sh->ring);
 }
 

@@ -20,6 +20,7 @@
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
+ *   revoke.c     changes of the token index, to sessions that live
  *   downlink.c   frames to devices on any shard, and what became of them
  *   bridge.c     devices that write to other devices
  */
@@ -84,14 +85,33 @@ void directory_release(struct directory *directory, struct place place);
 /* ---- mail ---- */
 
 struct mail {
-    enum { MAIL_CLAIM, MAIL_RELEASE, MAIL_EVICT, MAIL_REFUSE, MAIL_ASK, MAIL_TELL } kind;
-    bool connected;     /* TELL: what ASK wanted to know                                       */
+    enum {
+        MAIL_CLAIM,
+        MAIL_RELEASE,
+        MAIL_EVICT,
+        MAIL_REFUSE,
+        MAIL_RECHECK,
+        MAIL_ASK,
+        MAIL_TELL,
+    } kind;
+    union {
+        uint32_t judged_by;  /* CLAIM: the newest change that the login knew of, its low bits      */
+        uint32_t changed_ms; /* RECHECK: when the change was made: wall time, its low bits         */
+        bool connected;      /* TELL: what ASK wanted to know                                      */
+    };
     struct place place; /* ASK, TELL: the device, and who asks                             */
 };
+_Static_assert(sizeof(struct mail) == 24, "there are MAIL_PER_PAIR for each pair of shards");
 
+/* The live session that was meant, or NULL: it has closed. */
+struct gw_session *live_at(const struct gw_shard *sh, const struct place *place);
+/* To the shard of mail->place; it waits here when that one's queue is full. */
+void mail_send_late(struct gw_shard *sh, const struct mail *mail);
 /* Sends, or handles at once when it is for this shard. False: that queue is full, try next turn. */
 GW_MUST_USE bool mail_send(struct gw_shard *sh, uint32_t shard, const struct mail *mail);
 void mail_read_all(struct gw_shard *sh);
+/* While false, many answers are late: nothing is to be begun that could need one. */
+bool mail_has_room(const struct gw_shard *sh);
 /* Is there something to do that is known of? */
 bool mail_is_due(const struct gw_shard *sh);
 /* The same, looking into every box. */
@@ -103,7 +123,19 @@ bool mail_waits(const struct gw_shard *sh);
 struct bridge_set {
     uint32_t slot; /* the session's */
     uint32_t count;
-    uint32_t devices[GW_BRIDGES_MAX]; /* by the number that it gave them; 0: none */
+    uint32_t devices[GW_BRIDGES_MAX];     /* by the number that it gave them; 0: none */
+    uint32_t generations[GW_BRIDGES_MAX]; /* of the tokens that they were named by    */
+};
+
+/* A look at every session and every bridge: is what was granted still good? */
+struct sweep {
+    bool asked; /* to begin one, after the one under way                                      */
+    bool running;
+    uint32_t asked_ms;   /* when the change was made that asks first, as in MAIL_RECHECK           */
+    uint32_t changed_ms; /* of the one under way                                                   */
+    uint32_t slot, bridges; /* the next session, and the bridges left                          */
+    uint32_t looked, closed, untold;
+    struct gw_instant begun;
 };
 
 /* Of a session with WEBSOCKET. What is kept of its input ends with bytes that are not unwrapped. */
@@ -194,6 +226,13 @@ struct gw_shard {
     uint32_t bridge_count;
     struct gw_slab asked; /* those of this shard's own asking, wherever they are             */
 
+    /* changes of the index */
+    uint64_t changes_seen;           /* every change up to this one was acted upon           */
+    uint32_t changed_ms;             /* when the newest of them was made, as in MAIL_RECHECK */
+    struct gw_instant changes_retry; /* not read before this, after an error                 */
+    struct sweep sweep;
+    struct gw_instant sweep_retry; /* for what could not be told; 0: nothing               */
+
     /* stop */
     enum { SHARD_SERVING, SHARD_DRAINING, SHARD_CLOSING, SHARD_ENDED } phase;
     struct gw_instant drain_deadline;
@@ -217,6 +256,8 @@ struct gw_shard {
     /* from other threads */
     _Atomic bool stop_asked;
     _Atomic(struct gw_tls_context *) tls_next;
+    _Atomic uint64_t changes_told; /* there is this change                               */
+    _Atomic bool sweep_told;       /* a peer missed changes of devices that may be here  */
 };
 
 #define COUNT(sh, name)        gw_counter_add(&(sh)->metrics.name, 1)
@@ -432,9 +473,23 @@ uint16_t next_own_id(struct gw_session_cold *cold);
 
 /* bridge.c */
 void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo *todo);
+/* Takes away targets that are no longer to be written to; how many could not be told. */
+uint32_t recheck_bridges_to(struct gw_shard *sh, uint32_t device);
+uint32_t recheck_bridge_set(struct gw_shard *sh, uint32_t number, uint32_t *looked);
 /* Its targets, if it has any. */
 void forget_bridges(struct gw_shard *sh, struct gw_session *s);
 uint64_t bridge_bytes(const struct gw_shard_options *options);
+
+/* revoke.c */
+/* Acts upon changes of the index that were told of, as many as a turn may. Before anything is read
+   of devices, and while no transaction of the index is open. */
+void follow_changes(struct gw_shard *sh);
+/* How long that can wait. */
+uint64_t changes_due_ns(const struct gw_shard *sh);
+/* Is the grant of the session at this place still good? */
+void recheck_place(struct gw_shard *sh, const struct place *place, uint32_t changed_ms);
+/* The low bits of the newest change that this turn's answers of the index are judged by. */
+uint32_t judged_by(struct gw_shard *sh);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

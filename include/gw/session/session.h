@@ -148,6 +148,7 @@ struct gw_session_cold {
     uint32_t tx_bytes;          /* in the tx queue                                            */
     struct gw_chunk_queue held; /* frames that wait for the info frame, as they came          */
     uint32_t token_tag;         /* what logs may say of the token                             */
+    uint32_t token_generation;  /* of the login's grant: is it still good?                    */
     uint16_t ping_id;           /* newest PING that waits for the disk                        */
     uint16_t own_id;            /* counter for frames of ours, never 0                        */
     uint16_t last_id;           /* of the newest frame, for a status that answers no frame    */
@@ -158,7 +159,7 @@ struct gw_session_cold {
     uint8_t product_flags;
     uint8_t peer[16]; /* network order; v4 in the first four bytes                            */
 };
-_Static_assert(sizeof(struct gw_session_cold) == 104, "planned bytes per session");
+_Static_assert(sizeof(struct gw_session_cold) == 112, "planned bytes per session");
 
 struct gw_session_limits {
     uint32_t frame_body_bytes_max;
@@ -232,6 +233,13 @@ void gw_session_frame(struct gw_session *s, struct gw_session_cold *cold,
 void gw_session_login(struct gw_session *s, struct gw_session_cold *cold,
                       const struct gw_session_limits *limits, uint16_t msg_id, enum gw_login answer,
                       const struct gw_grant *grant, struct gw_session_todo *todo);
+
+/*
+ * What gw_index_recheck said of a live session's grant: to be closed, unless it is still good, or
+ * nothing is known, which takes nothing away.
+ */
+void gw_session_rechecked(const struct gw_session_cold *cold, enum gw_login login,
+                          const struct gw_grant *grant, struct gw_session_todo *todo);
 
 /* The answer to GW_ASK_PRODUCT, for the info frame that asked. */
 void gw_session_info(struct gw_session *s, struct gw_session_cold *cold,

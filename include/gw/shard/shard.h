@@ -115,6 +115,8 @@ void gw_shard_end(struct gw_shard *shard);
 void gw_shard_wake(struct gw_shard *shard);
 /* Stop accepting, wait for the disk, close the sessions, end. Any thread. */
 void gw_shard_stop(struct gw_shard *shard);
+/* The index has changed; `newest` is gw_index_change_newest. Any one thread. */
+void gw_shard_index_changed(struct gw_shard *shard, uint64_t newest);
 /* New certificates for new sessions; the context is given away. Any one thread. */
 void gw_shard_tls_set(struct gw_shard *shard, struct gw_tls_context *context);
 

@@ -70,6 +70,42 @@ static void only_the_drawn_edges_are_legal(void **state)
                 drawn[from][to] == '+');
 }
 
+static void a_grant_that_is_no_longer_good_closes_with_its_reason(void **state)
+{
+    enum { GENERATION = 5, LAST_ID = 77 };
+    static const struct {
+        enum gw_login login;
+        uint32_t generation;
+        uint16_t status; /* 0: nothing is said */
+        enum gw_close_reason close;
+    } rows[] = {
+        {GW_LOGIN_GRANTED, GENERATION, 0, GW_CLOSE_NONE},
+        {GW_LOGIN_UNAVAILABLE, 0, 0, GW_CLOSE_NONE},
+        {GW_LOGIN_UNKNOWN, 0, 9, GW_CLOSE_TOKEN_REVOKED},
+        {GW_LOGIN_GRANTED, GENERATION + 1, 0, GW_CLOSE_DEVICE_MOVED},
+        {GW_LOGIN_DISABLED, 0, 6, GW_CLOSE_DEVICE_DISABLED},
+        {GW_LOGIN_CLOSED, 0, 6, GW_CLOSE_PRODUCT_CLOSED},
+        {GW_LOGIN_NOT_NOW, 0, 6, GW_CLOSE_TOKEN_NOT_NOW},
+        {GW_LOGIN_PLAIN, 0, 6, GW_CLOSE_PLAIN_REFUSED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++) {
+        struct life l = in_login();
+        struct gw_grant grant = {.device = 7, .product = 3, .org = 1, .generation = GENERATION};
+
+        gw_session_login(&l.s, &l.cold, &limits, 1, GW_LOGIN_GRANTED, &grant, &l.todo);
+        give(&l, GW_FRAME_PING, LAST_ID, BODY(""));
+        grant.generation = rows[i].generation;
+        gw_session_rechecked(&l.cold, rows[i].login, &grant, &l.todo);
+        assert_int_equal(l.todo.close, rows[i].close);
+        assert_int_equal(l.todo.answer, rows[i].status == 0 ? GW_ANSWER_NONE : GW_ANSWER_NOW);
+        assert_int_equal(l.todo.status, rows[i].status);
+        assert_int_equal(l.todo.msg_id, LAST_ID);
+        assert_false(l.todo.publish);
+    }
+}
+
 static void only_an_authoritative_miss_is_answered_9(void **state)
 {
     static const struct {
@@ -583,6 +619,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_drawn_edges_are_legal),
         cmocka_unit_test(only_an_authoritative_miss_is_answered_9),
+        cmocka_unit_test(a_grant_that_is_no_longer_good_closes_with_its_reason),
         cmocka_unit_test(a_granted_login_is_live_with_the_default_heartbeat),
         cmocka_unit_test(before_login_only_a_login_is_taken),
         cmocka_unit_test(the_first_byte_tells_devices_from_the_rest),
