@@ -225,17 +225,24 @@ static bool read_status(struct reading *r)
 static const struct kind {
     const char *name;
     bool (*read)(struct reading *r);
-    const char *fields[3]; /* beside id, cmd and device */
+    json_t *(*act)(struct gateway *g, const json_t *command, const char **why);
+    const char *fields[3]; /* beside id and cmd */
 } kinds[] = {
-    {"send", read_send, {"pin", "value", "values"}},
-    {"ota", read_ota, {"url"}},
-    {"reboot", read_reboot, {NULL}},
-    {"status", read_status, {NULL}},
+    /* to a device, as what `read` makes of it */
+    {"send", read_send, NULL, {"pin", "value", "values"}},
+    {"ota", read_ota, NULL, {"url"}},
+    {"reboot", read_reboot, NULL, {NULL}},
+    {"status", read_status, NULL, {NULL}},
+    /* done here and now */
+    {"locked", NULL, lockout_locked, {NULL}},
+    {"ban", NULL, lockout_ban, {"source", "seconds"}},
+    {"unban", NULL, lockout_unban, {"source"}},
 };
 
 static bool is_field(const struct kind *kind, const char *key)
 {
-    if (strcmp(key, "id") == 0 || strcmp(key, "cmd") == 0 || strcmp(key, "device") == 0)
+    if (strcmp(key, "id") == 0 || strcmp(key, "cmd") == 0 ||
+        (kind->act == NULL && strcmp(key, "device") == 0))
         return true;
     for (size_t i = 0; i < GW_ARRAY_COUNT(kind->fields) && kind->fields[i] != NULL; i++)
         if (strcmp(key, kind->fields[i]) == 0)
@@ -254,7 +261,8 @@ static const struct kind *read_kind(struct reading *r)
         if (strcmp(name, kinds[i].name) == 0)
             kind = &kinds[i];
     if (kind == NULL) {
-        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\" or \"status\"");
+        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\", \"status\", \"locked\", "
+                        "\"ban\" or \"unban\"");
         return NULL;
     }
     json_object_foreach(r->object, key, value)
@@ -331,6 +339,8 @@ static void on_line(void *context, struct gw_control_client from, struct gw_byte
 {
     struct commands *c = context;
     struct reading r = {.refusal = ""};
+    json_t *done = NULL;
+    const char *refusal = NULL;
     json_error_t why;
     json_t *object = json_loadb((const char *)line.data, line.size, JSON_REJECT_DUPLICATES, &why);
     json_t *id = json_object_get(object, "id");
@@ -348,7 +358,12 @@ static void on_line(void *context, struct gw_control_client from, struct gw_byte
     } else {
         kind = read_kind(&r);
     }
-    if (kind != NULL && read_device(&r, &device) && kind->read(&r))
+    if (kind != NULL && kind->act != NULL &&
+        (done = kind->act(c->gateway, object, &refusal)) == NULL)
+        (void)refuse(&r, "%s", refusal);
+    if (done != NULL)
+        send_answer(c, from, id, done);
+    else if (kind != NULL && kind->act == NULL && read_device(&r, &device) && kind->read(&r))
         set_out(c, from, id, kind, &r, device);
     else
         send_answer(c, from, id, json_pack("{s:s}", "error", r.refusal));

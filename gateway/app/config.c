@@ -257,6 +257,7 @@ static void set_param(struct loader *l, size_t index, const config_setting_t *se
         set_features(l, param, setting);
         return;
     case GW_KIND_TLS_PROFILE:
+    case GW_KIND_LOCKOUT:
     case GW_KIND_LOG_FORMAT:
     case GW_KIND_LOG_LEVEL:
         set_choice(l, param, setting);

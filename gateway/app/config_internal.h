@@ -18,6 +18,7 @@ enum gw_param_kind {
     GW_KIND_ADDRESS,
     GW_KIND_FEATURES,
     GW_KIND_TLS_PROFILE,
+    GW_KIND_LOCKOUT,
     GW_KIND_LOG_FORMAT,
     GW_KIND_LOG_LEVEL,
 };

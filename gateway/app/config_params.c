@@ -18,6 +18,7 @@
 #define PRESET_BOOL(v)        NUMBER(v)
 #define PRESET_FEATURES(v)    NUMBER(v)
 #define PRESET_TLS_PROFILE(v) NUMBER(v)
+#define PRESET_LOCKOUT(v)     NUMBER(v)
 #define PRESET_LOG_FORMAT(v)  NUMBER(v)
 #define PRESET_LOG_LEVEL(v)   NUMBER(v)
 #define PRESET_TEXT(v)        TEXT(v)
@@ -39,6 +40,8 @@ const struct gw_param gw_params[GW_PARAM_COUNT] = {
 };
 
 static const char *const tls_profiles[] = {[GW_TLS_MODERN] = "modern", [GW_TLS_COMPAT] = "compat"};
+static const char *const lockouts[] = {
+    [GW_LOCKOUT_NAT] = "nat", [GW_LOCKOUT_LITERAL] = "literal", [GW_LOCKOUT_OFF] = "off"};
 static const char *const log_formats[] = {[GW_LOG_LOGFMT] = "logfmt", [GW_LOG_JSON] = "json"};
 static const char *const log_levels[] = {[GW_LOG_ERROR] = "error",
                                          [GW_LOG_WARN] = "warn",
@@ -75,6 +78,9 @@ const char *const *gw_param_words(enum gw_param_kind kind, size_t *count)
     case GW_KIND_TLS_PROFILE:
         *count = GW_ARRAY_COUNT(tls_profiles);
         return tls_profiles;
+    case GW_KIND_LOCKOUT:
+        *count = GW_ARRAY_COUNT(lockouts);
+        return lockouts;
     case GW_KIND_LOG_FORMAT:
         *count = GW_ARRAY_COUNT(log_formats);
         return log_formats;
@@ -108,6 +114,8 @@ uint64_t gw_param_number(const struct gw_config *config, const struct gw_param *
         return *(const bool *)field;
     case GW_KIND_TLS_PROFILE:
         return *(const enum gw_tls_profile *)field;
+    case GW_KIND_LOCKOUT:
+        return *(const enum gw_lockout_profile *)field;
     case GW_KIND_LOG_FORMAT:
         return *(const enum gw_log_format *)field;
     case GW_KIND_LOG_LEVEL:
@@ -138,6 +146,9 @@ void gw_param_number_set(struct gw_config *config, const struct gw_param *param,
         return;
     case GW_KIND_TLS_PROFILE:
         *(enum gw_tls_profile *)field = (enum gw_tls_profile)number;
+        return;
+    case GW_KIND_LOCKOUT:
+        *(enum gw_lockout_profile *)field = (enum gw_lockout_profile)number;
         return;
     case GW_KIND_LOG_FORMAT:
         *(enum gw_log_format *)field = (enum gw_log_format)number;

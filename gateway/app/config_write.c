@@ -87,6 +87,7 @@ static void write_value(FILE *out, const struct gw_config *config, const struct 
         write_features(out, (const struct gw_config_features *)field);
         return;
     case GW_KIND_TLS_PROFILE:
+    case GW_KIND_LOCKOUT:
     case GW_KIND_LOG_FORMAT:
     case GW_KIND_LOG_LEVEL:
         write_text(out, words[gw_param_number(config, param)]);
@@ -122,6 +123,7 @@ static void write_range(FILE *out, const struct gw_param *param)
         fputs("list of names", out);
         return;
     case GW_KIND_TLS_PROFILE:
+    case GW_KIND_LOCKOUT:
     case GW_KIND_LOG_FORMAT:
     case GW_KIND_LOG_LEVEL:
         for (size_t i = 0; i < count; i++)

@@ -150,6 +150,7 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
         options.zones = g->zones;
         options.lane = gw_uplink_lane(g->uplink, i);
         options.penalties = g->penalties;
+        options.lockout = g->lockout;
         options.values = g->values;
         for (uint32_t l = 0; l < g->listeners.count; l++)
             if (g->listeners.rows[l].fds != NULL)
@@ -391,6 +392,7 @@ static int start(struct gateway *g, char *why)
         (code = open_index(g, why)) != EXIT_OK ||
         (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
         (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
+        (code = lockout_create(g->config, &g->lockout, why)) != EXIT_OK ||
         (code = commands_create(g, &g->commands, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
         return code;
@@ -626,6 +628,7 @@ static void release(struct gateway *g)
     free(g->threads);
     free(g->shards);
     free(g->penalties);
+    gw_lockout_destroy(g->lockout);
     if (g->signal_fd >= 0)
         (void)close(g->signal_fd);
     sem_destroy(&g->begun);

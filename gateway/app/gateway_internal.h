@@ -8,6 +8,7 @@
  *   values.c    last values: open, and what the log says of it
  *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
  *   commands.c  what is asked on the control socket, and sent to devices
+ *   locked.c    addresses that are locked out: the table, and commands about it
  *   pages.c     /metrics, /livez, /readyz
  */
 #ifndef GW_APP_GATEWAY_INTERNAL_H
@@ -50,7 +51,8 @@ struct plan {
     uint64_t shard_bytes;     /* one shard's pools, its TLS context's among them                */
     uint64_t lane_bytes;      /* one shard's batches                                            */
     uint64_t values_bytes;    /* for last values; 0 without them                                */
-    uint64_t total_bytes;     /* of all shards, and the values                                  */
+    uint64_t lockout_bytes;   /* for addresses that have failed                                 */
+    uint64_t total_bytes;     /* of all shards, the values and the lock-out                     */
     uint64_t kernel_bytes;    /* what the kernel takes for as many sockets, about               */
     uint64_t descriptors_max; /* RLIMIT_NOFILE, which also bounds each ring's table             */
 };
@@ -108,6 +110,7 @@ struct gateway {
     struct gw_values *values; /* NULL: they are off */
     struct gw_uplink *uplink;
     struct gw_penalty_table *penalties;
+    struct gw_lockout *lockout;
     struct shard_thread *threads;
     struct gw_shard **shards;
     struct gw_admin *admin;
@@ -161,6 +164,17 @@ void commands_destroy(struct commands *commands);
 size_t commands_fds(const struct commands *commands, struct gw_instant now, struct pollfd *fds);
 void commands_step(struct commands *commands, struct gw_instant now, const struct pollfd *fds,
                    size_t count);
+
+/* ---- locked.c ---- */
+
+/* 0, or an exit code with `why`. */
+int lockout_create(const struct gw_config *config, struct gw_lockout **out, char *why);
+
+struct json_t;
+/* Answers to the commands of these names, owned by the caller; NULL: refused, and *why says it. */
+struct json_t *lockout_locked(struct gateway *g, const struct json_t *command, const char **why);
+struct json_t *lockout_ban(struct gateway *g, const struct json_t *command, const char **why);
+struct json_t *lockout_unban(struct gateway *g, const struct json_t *command, const char **why);
 
 /* ---- pages.c ---- */
 

@@ -136,6 +136,11 @@ static void process_page(struct gateway *g, struct gw_text *page)
     one(page, "tollgate_index_authoritative", GW_METRIC_GAUGE,
         "1 while the index may say that a token does not exist; otherwise logins are answered 19",
         known && index.authoritative);
+    one(page, "tollgate_lockout_sources", GW_METRIC_GAUGE, "Addresses that are locked out",
+        gw_lockout_list(g->lockout, gw_clock_now(), NULL, 0));
+    one(page, "tollgate_lockout_overflows_total", GW_METRIC_COUNTER,
+        "Unknown tokens that were not counted, for want of room to remember their address",
+        gw_lockout_overflows(g->lockout));
     gw_metrics_family(page, "tollgate_certificate_not_after_seconds", GW_METRIC_GAUGE,
                       "When the certificate in use expires, since 1970");
     for (size_t i = 0; i < GW_ARRAY_COUNT(leaves); i++) {

@@ -67,7 +67,9 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
     }
     out->lane_bytes = (uint64_t)config->journal_batches_per_lane * GW_LANE_BATCH_BYTES;
     out->values_bytes = config->values_enabled ? config->values_memory_bytes : 0;
-    out->total_bytes = out->shards * (out->shard_bytes + out->lane_bytes) + out->values_bytes;
+    out->lockout_bytes = gw_lockout_bytes(config->lockout_sources);
+    out->total_bytes =
+        out->shards * (out->shard_bytes + out->lane_bytes) + out->values_bytes + out->lockout_bytes;
     out->kernel_bytes = out->sessions * KERNEL_SESSION_BYTES;
     if (config->sessions_per_shard > out->descriptors_max) {
         (void)snprintf(why, WHY_BYTES,
@@ -108,7 +110,8 @@ void plan_log(const struct plan *plan)
     gw_log(GW_LOG_INFO, "plan", GW_U64("shards", plan->shards), GW_U64("sessions", plan->sessions),
            GW_U64("session_bytes", plan->session_bytes), GW_U64("shard_bytes", plan->shard_bytes),
            GW_U64("lane_bytes", plan->lane_bytes), GW_U64("values_bytes", plan->values_bytes),
-           GW_U64("total_bytes", plan->total_bytes), GW_U64("kernel_bytes", plan->kernel_bytes),
+           GW_U64("lockout_bytes", plan->lockout_bytes), GW_U64("total_bytes", plan->total_bytes),
+           GW_U64("kernel_bytes", plan->kernel_bytes),
            GW_U64("descriptors_max", plan->descriptors_max));
 }
 

@@ -72,8 +72,7 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
                                   .slot = slot_of(sh, s),
                                   .generation = s->generation & GW_OP_GENERATION_MASK}};
 
-    if (!mail_has_room(sh) ||
-        !mail_send(sh, s->device % sh->options.count, &mail))
+    if (!mail_has_room(sh) || !mail_send(sh, s->device % sh->options.count, &mail))
         return false;
     s->flags |= GW_SESSION_REGISTERED;
     return true;
@@ -103,6 +102,18 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
     arm_by(sh, s, now_of(sh).ns + s->idle_s * GW_NS_PER_S);
 }
 
+static void refuse_login(struct gw_shard *sh, uint16_t msg_id, enum gw_close_reason reason,
+                         struct gw_session_todo *todo)
+{
+    *todo = (struct gw_session_todo){.msg_id = msg_id,
+                                     .answer = GW_ANSWER_NOW,
+                                     .status = GW_RESPONSE_NOT_ALLOWED,
+                                     .close = reason};
+    COUNT(sh, logins_refused);
+    if (reason == GW_CLOSE_LOCKED_OUT)
+        COUNT(sh, lockout_refused);
+}
+
 static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_frame *frame,
                      struct gw_session_todo *todo)
 {
@@ -117,6 +128,10 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
         *todo = (struct gw_session_todo){.msg_id = 0};
         return;
     }
+    if (is_shut_out(sh, s)) {
+        refuse_login(sh, frame->msg_id, GW_CLOSE_LOCKED_OUT, todo);
+        return;
+    }
     bool shaped = gw_token_from_text(todo->asked, token);
     enum gw_login login = gw_index_login(sh->reader, shaped ? token : NULL, has(s, GW_SESSION_TLS),
                                          gw_ring_wall_us(sh->ring) / 1000000, &grant);
@@ -125,11 +140,11 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
     gw_wipe(token, sizeof token);
     if (login == GW_LOGIN_GRANTED &&
         gw_penalty_applies(sh->options.penalties, grant.device, now_of(sh))) {
-        *todo = (struct gw_session_todo){.msg_id = frame->msg_id,
-                                         .answer = GW_ANSWER_NOW,
-                                         .status = GW_RESPONSE_NOT_ALLOWED,
-                                         .close = GW_CLOSE_MISMATCH_DELAY};
-        COUNT(sh, logins_refused);
+        refuse_login(sh, frame->msg_id, GW_CLOSE_MISMATCH_DELAY, todo);
+        return;
+    }
+    if (login == GW_LOGIN_UNKNOWN && fail_token(sh, s, cold->token_tag)) {
+        refuse_login(sh, frame->msg_id, GW_CLOSE_LOCKED_OUT, todo);
         return;
     }
     gw_session_login(s, cold, &sh->options.limits, frame->msg_id, login, &grant, todo);

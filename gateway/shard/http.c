@@ -165,10 +165,24 @@ void http_told(struct gw_shard *sh, const struct place *asker, bool connected)
 
 /* ---- what a request asks for ---- */
 
-/* What is refused for the token's sake; false: it is granted. */
+static void refuse_locked(struct http_call *call)
+{
+    call->status = 429;
+    call->message = "Too many wrong tokens from your address. Try again later.";
+}
+
+/* Before a refusal is given: once a request, however often it was looked at. */
+static void count_failure(struct gw_shard *sh, const struct gw_session *s, struct http_call *call)
+{
+    if (call->token_unknown && fail_token(sh, s, call->token_tag))
+        refuse_locked(call);
+    if (call->status == 429)
+        COUNT(sh, lockout_refused);
+}
+
+/* Refuses the call for its token's sake; false: it is granted. */
 static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
-                             const struct http_call *call, struct gw_grant *grant, uint16_t *status,
-                             const char **message)
+                             struct http_call *call, struct gw_grant *grant)
 {
     static const struct {
         uint16_t status;
@@ -182,20 +196,28 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
         [GW_LOGIN_UNAVAILABLE] = {503, "Try again later."},
     };
     uint8_t token[GW_TOKEN_BYTES];
+
+    if (is_shut_out(sh, s)) {
+        refuse_locked(call);
+        return true;
+    }
     bool shaped = gw_token_from_text(call->token, token);
     enum gw_login login = gw_index_login(sh->reader, shaped ? token : NULL, has(s, GW_SESSION_TLS),
                                          gw_ring_wall_us(sh->ring) / 1000000, grant);
 
+    call->token_unknown = login == GW_LOGIN_UNKNOWN;
+    if (call->token_unknown)
+        call->token_tag = gw_index_token_tag(sh->options.index, token);
     gw_wipe(token, sizeof token);
     if (login != GW_LOGIN_GRANTED) {
-        *status = refusals[login].status;
-        *message = refusals[login].message;
+        call->status = refusals[login].status;
+        call->message = refusals[login].message;
         return true;
     }
     /* Such a product's updates count only once its info frame named it, and HTTP has none. */
     if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0) {
-        *status = 403;
-        *message = "This product's devices must name it, which needs the device protocol.";
+        call->status = 403;
+        call->message = "This product's devices must name it, which needs the device protocol.";
         return true;
     }
     return false;
@@ -368,7 +390,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
 
     http_route(request, call);
     if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT &&
-        !token_is_refused(sh, s, call, &grant, &call->status, &call->message))
+        !token_is_refused(sh, s, call, &grant))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
     if (call->status == 200 && cold->http_done == 0) /* nothing of it is recorded yet */
@@ -397,6 +419,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
         }
     }
     cold->http_done = 0; /* of a token that was revoked meanwhile, what was recorded stays so */
+    count_failure(sh, s, call);
     answer.status = call->status;
     answer.allow = call->status == 405 ? call->allow : NULL;
     refuse(sh, s, answer, call->message, call->legacy);
@@ -437,7 +460,8 @@ static void look_at_head(struct gw_shard *sh, struct gw_session *s,
     cold->http.flags |= GW_SESSION_HTTP_LOOKED;
     http_route(request, call);
     if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT)
-        (void)token_is_refused(sh, s, call, &grant, &call->status, &call->message);
+        (void)token_is_refused(sh, s, call, &grant);
+    count_failure(sh, s, call);
     if (call->status != 200) {
         struct answer answer = {.status = call->status,
                                 .allow = call->status == 405 ? call->allow : NULL,

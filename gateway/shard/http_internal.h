@@ -45,7 +45,9 @@ struct http_call {
     bool legacy;                          /* refusals are plain text                            */
     char allow[32];                       /* with 405 and to OPTIONS                            */
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
-    struct gw_bytes pin_text;             /* of a path that names one                           */
+    bool token_unknown; /* it was looked up, and the index does not hold it: a failure to count */
+    uint32_t token_tag;
+    struct gw_bytes pin_text; /* of a path that names one                                       */
     enum {
         HTTP_CALL_RECORDS,
         HTTP_CALL_POINTS,

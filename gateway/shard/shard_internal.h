@@ -20,6 +20,7 @@
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
+ *   gate.c       addresses that are locked out
  *   revoke.c     changes of the token index, to sessions that live
  *   downlink.c   frames to devices on any shard, and what became of them
  *   bridge.c     devices that write to other devices
@@ -95,9 +96,9 @@ struct mail {
         MAIL_TELL,
     } kind;
     union {
-        uint32_t judged_by;  /* CLAIM: the newest change that the login knew of, its low bits      */
-        uint32_t changed_ms; /* RECHECK: when the change was made: wall time, its low bits         */
-        bool connected;      /* TELL: what ASK wanted to know                                      */
+        uint32_t judged_by;  /* CLAIM: the newest change that the login knew of, its low bits */
+        uint32_t changed_ms; /* RECHECK: when the change was made: wall time, its low bits    */
+        bool connected;      /* TELL: what ASK wanted to know                                 */
     };
     struct place place; /* ASK, TELL: the device, and who asks                             */
 };
@@ -129,11 +130,11 @@ struct bridge_set {
 
 /* A look at every session and every bridge: is what was granted still good? */
 struct sweep {
-    bool asked; /* to begin one, after the one under way                                      */
+    bool asked; /* to begin one, after the one under way */
     bool running;
-    uint32_t asked_ms;   /* when the change was made that asks first, as in MAIL_RECHECK           */
-    uint32_t changed_ms; /* of the one under way                                                   */
-    uint32_t slot, bridges; /* the next session, and the bridges left                          */
+    uint32_t asked_ms;      /* when the change was made that asks first, as in MAIL_RECHECK */
+    uint32_t changed_ms;    /* of the one under way                                         */
+    uint32_t slot, bridges; /* the next session, and the bridges left                       */
     uint32_t looked, closed, untold;
     struct gw_instant begun;
 };
@@ -362,6 +363,12 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
 bool lane_has_room(const struct gw_shard *sh);
 /* The lane is full: the session is not read before it has room. */
 void park_for_lane(struct gw_shard *sh, struct gw_session *s);
+
+/* gate.c */
+/* Is it refused whatever it brings? */
+bool is_shut_out(const struct gw_shard *sh, const struct gw_session *s);
+/* Its token is unknown. True: that is not what it is to be told, for it is locked out. */
+bool fail_token(struct gw_shard *sh, const struct gw_session *s, uint32_t token_tag);
 
 /* asks.c: do what todo->ask says, for a frame of a live session */
 void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_frame *frame,

@@ -107,11 +107,13 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
         "journal: { path = \"journal\"; segment_bytes = 16777216; batches_per_lane = 8; };\n"
         "drain: { s_max = %u; };\n"
+        "lockout: { %s };\n"
         "admin: { listen = \"127.0.0.1:0\"; };\n"
         "log: { level = \"%s\"; };\n"
         "%s",
         g->options.shards != 0 ? g->options.shards : 2, g->plain_port, g->tls_port,
         g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
+        g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
         g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
     sys_check(g, sys_file_write(g->config_path, text), "%s: %s", g->config_path, strerror(errno));

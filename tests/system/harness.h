@@ -34,9 +34,11 @@ struct sys_gateway_options {
     uint32_t shards;    /* 0: two                                                     */
     uint32_t drain_s;   /* drain.s_max; 0: five                                       */
     const char *config; /* further groups of the configuration file, or NULL          */
-    const char *tls;    /* further settings of its group tls, or NULL                 */
-    bool slow_disk;     /* preloads the library whose fdatasync sys_disk_stall stops  */
-    bool debug;         /* log.level = debug                                          */
+    const char
+        *lockout;    /* settings of its group lockout; NULL: it is off, for tests guess tokens */
+    const char *tls; /* further settings of its group tls, or NULL                 */
+    bool slow_disk;  /* preloads the library whose fdatasync sys_disk_stall stops  */
+    bool debug;      /* log.level = debug                                          */
 };
 
 struct sys_gateway {

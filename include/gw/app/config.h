@@ -22,6 +22,7 @@
 
 #include <gw/app/address.h>
 #include <gw/base/defs.h>
+#include <gw/base/lockout.h>
 #include <gw/base/log.h>
 #include <gw/tls/tls.h>
 
@@ -55,6 +56,7 @@ struct gw_config_features {
 #define GW_CONFIG_TYPE_ADDRESS     char * /* gw_address_parse accepts it                     */
 #define GW_CONFIG_TYPE_FEATURES    struct gw_config_features
 #define GW_CONFIG_TYPE_TLS_PROFILE enum gw_tls_profile
+#define GW_CONFIG_TYPE_LOCKOUT     enum gw_lockout_profile
 #define GW_CONFIG_TYPE_LOG_FORMAT  enum gw_log_format
 #define GW_CONFIG_TYPE_LOG_LEVEL   enum gw_log_level
 

@@ -58,6 +58,17 @@ static inline uint16_t gw_load_le16(const uint8_t *p)
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
+static inline uint32_t gw_load_be32(const uint8_t *p)
+{
+    return (uint32_t)gw_load_be16(p) << 16 | gw_load_be16(p + 2);
+}
+
+static inline void gw_store_be32(uint8_t *p, uint32_t v)
+{
+    gw_store_be16(p, (uint16_t)(v >> 16));
+    gw_store_be16(p + 2, (uint16_t)v);
+}
+
 static inline uint32_t gw_load_le32(const uint8_t *p)
 {
     return (uint32_t)gw_load_le16(p) | (uint32_t)gw_load_le16(p + 2) << 16;

@@ -13,6 +13,7 @@
 
 #include <gw/base/counter.h>
 #include <gw/base/defs.h>
+#include <gw/base/lockout.h>
 #include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
@@ -79,7 +80,8 @@ struct gw_shard_options {
     const struct gw_zones *zones; /* of all shards; NULL: no device's zone is known but UTC    */
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
-    struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_lockout *lockout; /* of all shards; NULL: nobody is locked out                  */
+    struct gw_values *values;   /* NULL: HARDWARE_SYNC brings nothing back */
 };
 
 struct gw_shard_metrics {
