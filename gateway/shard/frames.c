@@ -158,6 +158,8 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
     if (!claim(sh, s)) {
         todo->status = GW_RESPONSE_SERVER_EXCEPTION;
         todo->close = GW_CLOSE_NO_MEMORY;
+    } else if (s->state != GW_SESSION_LIVE) { /* this shard is the owner, and turned it away */
+        *todo = (struct gw_session_todo){.msg_id = 0};
     }
 }
 

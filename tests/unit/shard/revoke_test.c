@@ -10,10 +10,13 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <gw/journal/writer.h>
 #include <gw/token/writer.h>
+#include <gw/uplink/uplink.h>
 
 #include "shard_internal.h"
 
@@ -375,6 +378,54 @@ static void bridges_are_cut_in_every_shard(void **state)
     assert_int_equal(sh->bridges[1].count, 0);
 }
 
+/* ---- a shard that owns the device it lets in ---- */
+
+/* Its directory is full. The login is refused as it is granted, and "granted" is not said any more:
+   TLS and WebSocket have said goodbye by then. */
+static void who_is_turned_away_by_its_owner_is_told_nothing(void **state)
+{
+    static struct gw_penalty_table penalties;
+    struct gw_shard *sh = shards[OWNER];
+    char journal_path[96], text[GW_TOKEN_TEXT_BYTES], why[256];
+    struct gw_journal_options journal = {
+        .path = journal_path, .segment_bytes = 1 << 20, .zero_ahead_bytes = 1 << 18};
+    struct gw_uplink_options options = {.lane_count = 1, .batches_per_lane = GW_LANE_BATCHES_MIN};
+    struct gw_journal_recovery recovery;
+    struct gw_uplink *uplink;
+    uint8_t login[GW_FRAME_HEADER_BYTES + GW_TOKEN_TEXT_BYTES];
+    struct gw_frame frame = {
+        .type = GW_FRAME_HW_LOGIN, .msg_id = 1, .body = gw_bytes_of(text, sizeof text)};
+    struct gw_session *s;
+    uint32_t slot;
+
+    (void)state;
+    (void)snprintf(journal_path, sizeof journal_path, "%s/journal", base);
+    assert_int_equal(mkdir(journal_path, 0700), 0);
+    assert_int_equal(gw_journal_writer_open(&journal, &options.writer, &recovery, why, sizeof why),
+                     0);
+    assert_int_equal(gw_uplink_create(&options, &uplink), 0);
+    sh->lane = gw_uplink_lane(uplink, 0);
+    sh->options.penalties = &penalties;
+    sh->options.limits.heartbeat_default_s = sh->options.limits.heartbeat_min_s =
+        sh->options.limits.heartbeat_max_s = 10;
+    sh->directory.count_max = 0;
+    slot = gw_slab_acquire(&sh->sessions);
+    s = session_at(sh, slot);
+    *s = (struct gw_session){.generation = 7,
+                             .rx = GW_CHUNK_QUEUE_EMPTY,
+                             .tx = GW_CHUNK_QUEUE_EMPTY,
+                             .state = GW_SESSION_LOGIN};
+    sh->cold[slot] = (struct gw_session_cold){.held = GW_CHUNK_QUEUE_EMPTY};
+    gw_token_to_text(token_of(DEVICE), text);
+    assert_int_equal(gw_frame_encode(login, sizeof login, &frame), sizeof login);
+
+    assert_int_equal(take_frames(sh, s, gw_bytes_of(login, sizeof login)), sizeof login);
+    assert_int_equal(s->close_reason, GW_CLOSE_NO_MEMORY);
+    flush_replies(sh, s);
+    assert_int_equal(sh->cold[slot].tx_bytes, 0);
+    gw_uplink_destroy(uplink);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -388,6 +439,7 @@ int main(void)
         CASE(who_misses_changes_has_all_shards_sweep),
         CASE(what_cannot_be_told_is_asked_again),
         CASE(bridges_are_cut_in_every_shard),
+        CASE(who_is_turned_away_by_its_owner_is_told_nothing),
     };
 
     return cmocka_run_group_tests_name("shard.revoke", tests, NULL, NULL);
