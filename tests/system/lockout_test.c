@@ -1,7 +1,7 @@
 /*
- * Addresses that keep failing, by login and by HTTP, on four shards at once: how many tries they
- * have, what they are told then, and who is let in all the same. Each case has an address of its
- * own.
+ * Addresses that keep failing, by login, over WebSocket and by HTTP, on four shards at once: how
+ * many tries they have, what they are told then, and who is let in all the same. Each case has an
+ * address of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "harness.h"
+#include "websocket_client.h"
 
 enum {
     SOON_MS = 3000,
@@ -58,6 +59,28 @@ static uint16_t log_in(const char *source, const char *token)
         frame.status = 0;
     sys_client_close(&c);
     return frame.status;
+}
+
+/* The same over WebSocket. Whoever is refused is told so by the Close as well. */
+static uint16_t log_in_by_websocket(const char *source, const char *token,
+                                    enum sys_transport transport)
+{
+    enum { STATUS_AT = 5, MESSAGE_BYTES = 7 }; /* a header of WebSocket, then RESPONSE */
+    struct sys_client c;
+    uint16_t status;
+
+    sys_must(&gateway, &c, open_from(&c, source, transport));
+    sys_must(&gateway, &c, sys_websocket_open(&c));
+    sys_must(&gateway, &c, sys_websocket_send_frame(&c, GW_FRAME_HW_LOGIN, 1, token, 32));
+    while (c.in_bytes < MESSAGE_BYTES && sys_client_receive(&c, sys_ms(SOON_MS)))
+        continue;
+    assert_true(c.in_bytes >= MESSAGE_BYTES);
+    status = gw_load_be16(c.in + STATUS_AT);
+    sys_must(&gateway, &c, sys_websocket_expect_response(&c, 1, status));
+    if (status != GW_RESPONSE_OK)
+        sys_must(&gateway, &c, sys_websocket_expect_close(&c, GW_WEBSOCKET_POLICY));
+    sys_client_close(&c);
+    return status;
 }
 
 static void fail_from(const char *source, unsigned times, uint16_t status)
@@ -188,7 +211,7 @@ static void in_nat_good_tokens_come_in_all_the_same(void **state)
     sys_client_close(&before);
 }
 
-static void http_and_logins_count_together(void **state)
+static void http_websockets_and_logins_count_together(void **state)
 {
     static const char source[] = "127.0.3.1";
     char token[33];
@@ -196,14 +219,40 @@ static void http_and_logins_count_together(void **state)
     (void)state;
     for (unsigned i = 0; i < FAILURES; i++) {
         guess(token);
-        if (i % 2 == 0)
+        if (i % 3 == 0)
             assert_int_equal(ask_from(source, token), 400);
-        else
+        else if (i % 3 == 1)
             assert_int_equal(log_in(source, token), GW_RESPONSE_INVALID_TOKEN);
+        else
+            assert_int_equal(log_in_by_websocket(source, token, SYS_PLAIN),
+                             GW_RESPONSE_INVALID_TOKEN);
     }
     guess(token);
     assert_int_equal(ask_from(source, token), 429);
     fail_from(source, 1, GW_RESPONSE_NOT_ALLOWED);
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        guess(token);
+        assert_int_equal(log_in_by_websocket(source, token, (enum sys_transport)t),
+                         GW_RESPONSE_NOT_ALLOWED);
+        assert_int_equal(log_in_by_websocket(source, device.token, (enum sys_transport)t),
+                         GW_RESPONSE_OK);
+    }
+}
+
+/* They alone lock an address out, too. */
+static void guesses_over_websocket_lock_out(void **state)
+{
+    static const char source[] = "127.0.3.2";
+    char token[33];
+
+    (void)state;
+    for (unsigned i = 0; i <= FAILURES; i++) {
+        guess(token);
+        assert_int_equal(log_in_by_websocket(source, token, SYS_TLS13),
+                         i < FAILURES ? GW_RESPONSE_INVALID_TOKEN : GW_RESPONSE_NOT_ALLOWED);
+    }
+    guess(token);
+    assert_int_equal(ask_from(source, token), 429);
 }
 
 /* ---- by hand ---- */
@@ -216,11 +265,13 @@ static void an_operator_locks_and_unlocks(void **state)
 
     (void)state;
     sys_must(&gateway, &before, open_from(&before, source, SYS_PLAIN));
-    sys_must(&gateway, &before, sys_client_login(&before, device.token, GW_RESPONSE_OK));
+    sys_must(&gateway, &before, sys_websocket_open(&before));
+    sys_must(&gateway, &before, sys_websocket_login(&before, device.token, GW_RESPONSE_OK));
     free(CTL(0, "ban", source, "--seconds", "100"));
     assert_int_equal(log_in(source, device.token), GW_RESPONSE_NOT_ALLOWED);
+    assert_int_equal(log_in_by_websocket(source, device.token, SYS_TLS12), GW_RESPONSE_NOT_ALLOWED);
     assert_int_equal(ask_from(source, device.token), 429);
-    sys_must(&gateway, &before, sys_client_ping(&before, 2)); /* it is up already */
+    sys_must(&gateway, &before, sys_websocket_ping(&before, 2)); /* it is up already */
     text = CTL(0, "locked");
     sys_check(&gateway, strstr(text, "127.0.5.1  ") != NULL && strstr(text, "by hand") != NULL,
               "locked: %s", text);
@@ -242,7 +293,7 @@ static void an_operator_locks_and_unlocks(void **state)
 static void metrics_tell_of_it(void **state)
 {
     (void)state;
-    assert_true(sys_metric(&gateway, "tollgate_lockouts_total") >= 7);
+    assert_true(sys_metric(&gateway, "tollgate_lockouts_total") >= 8);
     assert_true(sys_metric(&gateway, "tollgate_lockout_refused_total") >=
                 5 * (TRIERS * TRIES_EACH - FAILURES));
     assert_true(sys_metric(&gateway, "tollgate_lockout_sources") >= 1);
@@ -320,7 +371,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(so_many_tries_there_are_on_all_shards_together),
         cmocka_unit_test(in_nat_good_tokens_come_in_all_the_same),
-        cmocka_unit_test(http_and_logins_count_together),
+        cmocka_unit_test(http_websockets_and_logins_count_together),
+        cmocka_unit_test(guesses_over_websocket_lock_out),
         cmocka_unit_test(an_operator_locks_and_unlocks),
         cmocka_unit_test(metrics_tell_of_it),
         cmocka_unit_test(in_literal_each_try_counts_and_nobody_comes_in),

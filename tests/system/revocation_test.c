@@ -1,7 +1,7 @@
 /*
  * What an operator takes away, devices that are connected lose: four shards, so that the one that
- * has a session is mostly not the owner of its device. Each is told why, nothing of it is recorded
- * any more, and nobody else notices.
+ * has a session is mostly not the owner of its device, and every way to be connected in turn. Each
+ * is told why, nothing of it is recorded any more, and nobody else notices.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,11 +18,12 @@
 
 #include "harness.h"
 #include "updates.h"
+#include "websocket_client.h"
 
 enum {
     SOON_MS = 3000,
     SHARDS = 4,
-    EACH = 8, /* connections of a case: enough to meet shards that are not the owner's */
+    EACH = 12, /* connections of a case: each way twice, and shards that are not the owner's */
     FLEET = 48,
     WRITERS = 8,
     RACERS = 6,
@@ -37,24 +38,67 @@ static struct sys_updates updates;
 static struct sys_device bystander_device;
 static struct sys_client bystander;
 
-static void log_in(struct sys_client *c, const struct sys_device *device, size_t i)
+/* The ways to be connected, in turn: each transport, and each with messages of WebSocket. */
+static bool is_websocket(size_t i)
+{
+    return i / SYS_TRANSPORTS % 2 == 1;
+}
+
+static void log_in_for(struct sys_client *c, const char *token, size_t i, uint16_t status)
 {
     sys_must(&gateway, c, sys_connect(&gateway, c, (enum sys_transport)(i % SYS_TRANSPORTS)));
-    sys_must(&gateway, c, sys_client_login(c, device->token, GW_RESPONSE_OK));
+    if (is_websocket(i)) {
+        sys_must(&gateway, c, sys_websocket_open(c));
+        sys_must(&gateway, c, sys_websocket_login(c, token, status));
+    } else {
+        sys_must(&gateway, c, sys_client_login(c, token, status));
+    }
+}
+
+static void log_in(struct sys_client *c, const struct sys_device *device, size_t i)
+{
+    log_in_for(c, device->token, i, GW_RESPONSE_OK);
+}
+
+/* The gateway hangs up, and says why where that can be said. */
+static void expect_end(struct sys_client *c, size_t i)
+{
+    if (is_websocket(i))
+        sys_must(&gateway, c, sys_websocket_expect_close(c, GW_WEBSOCKET_POLICY));
+    else
+        sys_must(&gateway, c, sys_client_expect_end(c, sys_ms(SOON_MS)));
+    sys_client_close(c);
 }
 
 static void expect_login(const char *token, size_t i, uint16_t status)
 {
     struct sys_client c;
 
-    sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)(i % SYS_TRANSPORTS)));
-    sys_must(&gateway, &c, sys_client_login(&c, token, status));
-    sys_client_close(&c);
+    log_in_for(&c, token, i, status);
+    if (status == GW_RESPONSE_OK)
+        sys_client_close(&c);
+    else
+        expect_end(&c, i);
 }
 
-static void write_one(struct sys_client *c, uint16_t msg_id)
+static void write_one(struct sys_client *c, size_t i, uint16_t msg_id)
 {
-    sys_must(&gateway, c, sys_client_send_frame(c, GW_FRAME_HARDWARE, msg_id, "vw\0001\0007", 6));
+    static const char write[] = "vw\0001\0007";
+
+    if (is_websocket(i))
+        sys_must(&gateway, c,
+                 sys_websocket_send_frame(c, GW_FRAME_HARDWARE, msg_id, write, sizeof write - 1));
+    else
+        sys_must(&gateway, c,
+                 sys_client_send_frame(c, GW_FRAME_HARDWARE, msg_id, write, sizeof write - 1));
+}
+
+static void ping(struct sys_client *c, size_t i, uint16_t msg_id)
+{
+    if (is_websocket(i))
+        sys_must(&gateway, c, sys_websocket_ping(c, msg_id));
+    else
+        sys_must(&gateway, c, sys_client_ping(c, msg_id));
 }
 
 /* tollgatectl FAMILY VERB DEVICE [WORD ...] */
@@ -81,12 +125,13 @@ static void rotate(struct sys_device *device)
 }
 
 /* It is told `status` in answer to its newest frame (0: nothing), and closed. */
-static void expect_closed(struct sys_client *c, uint16_t last_id, uint16_t status)
+static void expect_closed(struct sys_client *c, size_t i, uint16_t last_id, uint16_t status)
 {
-    if (status != 0)
+    if (status != 0 && is_websocket(i))
+        sys_must(&gateway, c, sys_websocket_expect_response(c, last_id, status));
+    else if (status != 0)
         sys_must(&gateway, c, sys_client_expect_response(c, last_id, status, sys_ms(SOON_MS)));
-    sys_must(&gateway, c, sys_client_expect_end(c, sys_ms(SOON_MS)));
-    sys_client_close(c);
+    expect_end(c, i);
 }
 
 /* Its newest session ended for this reason, and has nothing after its end. */
@@ -132,13 +177,13 @@ static void each_change_closes_with_its_reason(void **state)
         sys_devices_add(&gateway, SYS_PRODUCT, devices, EACH);
         for (size_t i = 0; i < EACH; i++) {
             log_in(&clients[i], &devices[i], i);
-            write_one(&clients[i], 2);
-            sys_must(&gateway, &clients[i], sys_client_ping(&clients[i], 3));
+            write_one(&clients[i], i, 2);
+            ping(&clients[i], i, 3);
         }
         for (size_t i = 0; i < EACH; i++)
             change(rows[r].family, rows[r].verb, devices[i].number, rows[r].option, rows[r].value);
         for (size_t i = 0; i < EACH; i++)
-            expect_closed(&clients[i], 3, rows[r].told);
+            expect_closed(&clients[i], i, 3, rows[r].told);
         for (size_t i = 0; i < EACH; i++) {
             expect_offline(devices[i].number, 1, rows[r].reason);
             expect_login(devices[i].token, i, rows[r].then);
@@ -166,7 +211,7 @@ static void changes_that_take_nothing_away_close_nobody(void **state)
     free(sys_ctl(&gateway, NULL, "product", "open", SYS_PRODUCT, NULL));
     for (size_t i = 0; i < EACH; i++) {
         sys_must(&gateway, &clients[i], sys_client_expect_silence(&clients[i], 50));
-        sys_must(&gateway, &clients[i], sys_client_ping(&clients[i], 2));
+        ping(&clients[i], i, 2);
         sys_client_close(&clients[i]);
     }
 }
@@ -190,7 +235,7 @@ static void a_closed_product_loses_its_devices_and_no_other_does(void **state)
             log_in(&clients[i], &devices[i], i);
         free(sys_ctl(&gateway, NULL, closes[r][0], "close", closes[r][1], NULL));
         for (size_t i = 0; i < FLEET; i++)
-            expect_closed(&clients[i], 1, GW_RESPONSE_NOT_ALLOWED);
+            expect_closed(&clients[i], i, 1, GW_RESPONSE_NOT_ALLOWED);
         expect_login(devices[0].token, r, GW_RESPONSE_NOT_ALLOWED);
         sys_must(&gateway, &bystander, sys_client_ping(&bystander, 5));
         sys_check(&gateway, sys_metric(&gateway, "tollgate_sweeps_total") == swept + SHARDS,
@@ -347,7 +392,8 @@ static void a_target_is_forgotten_with_its_token(void **state)
     struct sys_client from, to;
 
     (void)state;
-    for (size_t i = 0; i < EACH; i++) {
+    for (size_t pairs = 0; pairs < EACH; pairs++) {
+        size_t i = pairs % SYS_TRANSPORTS;
         struct sys_device pair[2];
         char body[64];
         int size;
@@ -363,7 +409,7 @@ static void a_target_is_forgotten_with_its_token(void **state)
         sys_must(&gateway, &to,
                  sys_client_expect(&to, "\x0f\0\3\0\6vw\0001\0005", 11, sys_ms(SOON_MS)));
         rotate(&pair[1]);
-        expect_closed(&to, 1, GW_RESPONSE_INVALID_TOKEN);
+        expect_closed(&to, i, 1, GW_RESPONSE_INVALID_TOKEN);
         log_in(&to, &pair[1], i);
         /* Every shard reads the change for itself: the writer's may be a moment behind. */
         for (uint16_t id = 4;; id++) {
@@ -377,7 +423,7 @@ static void a_target_is_forgotten_with_its_token(void **state)
         sys_must(&gateway, &from,
                  sys_client_expect_response(&from, 20, GW_RESPONSE_OK, sys_ms(SOON_MS)));
         change("device", "disable", pair[1].number, NULL, NULL);
-        expect_closed(&to, 1, GW_RESPONSE_NOT_ALLOWED);
+        expect_closed(&to, i, 1, GW_RESPONSE_NOT_ALLOWED);
         for (uint16_t id = 21;; id++) {
             struct gw_frame frame;
 
@@ -393,31 +439,44 @@ static void a_target_is_forgotten_with_its_token(void **state)
     }
 }
 
+/* Their requests bring a token each: the connection stays, the answer changes. */
 static void a_kept_http_connection_is_refused_from_then_on(void **state)
 {
-    static const char ok[] = "HTTP/1.1 200 ", refused[] = "HTTP/1.1 400 ";
-    struct sys_device device;
-    struct sys_client c;
-    char request[256];
-    int bytes;
+    static const struct {
+        const char *family, *verb, *option, *value;
+        const char *refused;
+    } rows[] = {
+        {"token", "revoke", NULL, NULL, "HTTP/1.1 400 "},
+        {"token", "rotate", NULL, NULL, "HTTP/1.1 400 "},
+        {"device", "disable", NULL, NULL, "HTTP/1.1 403 "},
+        {"token", "window", "--not-after", "1000", "HTTP/1.1 403 "},
+    };
+    static const char ok[] = "HTTP/1.1 200 ";
 
     (void)state;
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    bytes = snprintf(request, sizeof request,
-                     "GET /external/api/update?token=%s&v1=5 HTTP/1.1\r\nHost: a\r\n\r\n",
-                     device.token);
-    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
-    sys_must(&gateway, &c, sys_client_send(&c, request, (size_t)bytes));
-    sys_must(&gateway, &c, sys_client_expect(&c, ok, sizeof ok - 1, sys_ms(SOON_MS)));
-    while (sys_client_receive(&c, 50) && c.in_bytes < 20)
-        continue;
-    c.in_bytes = 0; /* the rest of its head */
-    change("token", "revoke", device.number, NULL, NULL);
-    sys_must(&gateway, &c, sys_client_send(&c, request, (size_t)bytes));
-    sys_must(&gateway, &c, sys_client_expect(&c, refused, sizeof refused - 1, sys_ms(SOON_MS)));
-    sys_client_close(&c);
-    sys_updates_read(&gateway, &updates);
-    assert_int_equal(sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, NULL), 1);
+    for (size_t r = 0; r < GW_ARRAY_COUNT(rows); r++) {
+        struct sys_device device;
+        struct sys_client c;
+        char *request;
+
+        sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
+        request = sys_text("GET /external/api/update?token=%s&v1=5 HTTP/1.1\r\nHost: a\r\n\r\n",
+                           device.token);
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)(r % SYS_TRANSPORTS)));
+        sys_must(&gateway, &c, sys_client_send(&c, request, strlen(request)));
+        sys_must(&gateway, &c, sys_client_expect(&c, ok, sizeof ok - 1, sys_ms(SOON_MS)));
+        while (memmem(c.in, c.in_bytes, "\r\n\r\n", 4) == NULL && sys_client_receive(&c, 20))
+            continue;
+        c.in_bytes = 0; /* the rest of its head */
+        change(rows[r].family, rows[r].verb, device.number, rows[r].option, rows[r].value);
+        sys_must(&gateway, &c, sys_client_send(&c, request, strlen(request)));
+        sys_must(&gateway, &c,
+                 sys_client_expect(&c, rows[r].refused, strlen(rows[r].refused), sys_ms(SOON_MS)));
+        sys_client_close(&c);
+        sys_updates_read(&gateway, &updates);
+        assert_int_equal(sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, NULL), 1);
+        free(request);
+    }
 }
 
 static void the_metrics_tell_how_many_and_how_late(void **state)
@@ -436,6 +495,8 @@ static void the_metrics_tell_how_many_and_how_late(void **state)
 static int start(void **state)
 {
     static const struct sys_gateway_options options = {.shards = SHARDS};
+    static const char info[] =
+        "h-beat\000600\0tmpl\0" SYS_PRODUCT; /* it is heard of now and then */
 
     (void)state;
     sys_gateway_create(&gateway, &options);
@@ -451,6 +512,10 @@ static int start(void **state)
     free(tokens);
     sys_gateway_start(&gateway);
     log_in(&bystander, &bystander_device, 1);
+    sys_must(&gateway, &bystander,
+             sys_client_send_frame(&bystander, GW_FRAME_INTERNAL, 2, info, sizeof info - 1));
+    sys_must(&gateway, &bystander,
+             sys_client_expect_response(&bystander, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
     return 0;
 }
 

@@ -14,21 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gw/websocket/stream.h>
-
 #include "conformance_cases.h"
 #include "harness.h"
 #include "updates.h"
+#include "websocket_client.h"
 
-enum { SOON_MS = 3000, FENCE_ID = 0x7abc, BYTES_MAX = 8192, FIN = 0x80 };
-
-#define KEY     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-#define OPEN                                                                                       \
-    "GET /websocket HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Version: 13\r\n" KEY "\r\n"
-#define OPENED                                                                                     \
-    "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"            \
-    "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+enum { SOON_MS = 3000, FENCE_ID = 0x7abc, BYTES_MAX = 8192, FIN = SYS_WEBSOCKET_FIN };
 
 static struct sys_gateway gateway;
 static struct sys_updates updates;
@@ -51,17 +42,8 @@ static void add(struct bytes *out, const void *bytes, size_t size)
 /* A frame as a client sends it. */
 static void wrap(struct bytes *out, unsigned first, const void *payload, size_t size)
 {
-    static const uint8_t mask[4] = {0x5a, 0x01, 0xfe, 0x80};
-    uint8_t header[4] = {(uint8_t)first, (uint8_t)(0x80 | (size < 126 ? size : 126))};
-    size_t begin;
-
-    gw_store_be16(header + 2, (uint16_t)size);
-    add(out, header, size < 126 ? 2 : 4);
-    add(out, mask, sizeof mask);
-    begin = out->size;
-    add(out, payload, size);
-    for (size_t i = 0; i < size; i++)
-        out->at[begin + i] ^= mask[i % 4];
+    assert_true(out->size + size + SYS_WEBSOCKET_WRAP_BYTES <= sizeof out->at);
+    out->size += sys_websocket_wrap(out->at + out->size, first, payload, size);
 }
 
 static void send_all(struct sys_client *c, const struct bytes *bytes)
@@ -71,10 +53,7 @@ static void send_all(struct sys_client *c, const struct bytes *bytes)
 
 static void send_message(struct sys_client *c, unsigned first, const void *payload, size_t size)
 {
-    struct bytes out = {.size = 0};
-
-    wrap(&out, first, payload, size);
-    send_all(c, &out);
+    sys_must(&gateway, c, sys_websocket_send(c, first, payload, size));
 }
 
 /* What the gateway sends: not masked, whole. */
@@ -95,35 +74,23 @@ static void expect(struct sys_client *c, const struct bytes *bytes)
 static void expect_message(struct sys_client *c, enum gw_websocket_opcode opcode,
                            const void *payload, size_t size)
 {
-    struct bytes out = {.size = 0};
-
-    add_expected(&out, opcode, payload, size);
-    expect(c, &out);
+    sys_must(&gateway, c, sys_websocket_expect(c, opcode, payload, size));
 }
 
 static void expect_status(struct sys_client *c, uint16_t msg_id, uint16_t status)
 {
-    uint8_t frame[GW_FRAME_HEADER_BYTES] = {GW_FRAME_RESPONSE};
-
-    gw_store_be16(frame + 1, msg_id);
-    gw_store_be16(frame + 3, status);
-    expect_message(c, GW_WEBSOCKET_BINARY, frame, sizeof frame);
+    sys_must(&gateway, c, sys_websocket_expect_response(c, msg_id, status));
 }
 
 static void expect_close(struct sys_client *c, uint16_t code)
 {
-    uint8_t payload[2];
-
-    gw_store_be16(payload, code);
-    expect_message(c, GW_WEBSOCKET_CLOSE, payload, sizeof payload);
-    sys_must(&gateway, c, sys_client_expect_end(c, sys_ms(SOON_MS)));
+    sys_must(&gateway, c, sys_websocket_expect_close(c, code));
 }
 
 static void open_websocket(struct sys_client *c, enum sys_transport transport)
 {
     sys_must(&gateway, c, sys_connect(&gateway, c, transport));
-    sys_must(&gateway, c, sys_client_send(c, OPEN, strlen(OPEN)));
-    sys_must(&gateway, c, sys_client_expect(c, OPENED, strlen(OPENED), sys_ms(SOON_MS)));
+    sys_must(&gateway, c, sys_websocket_open(c));
 }
 
 static size_t frame_of(uint8_t *out, uint8_t type, uint16_t msg_id, const void *body, size_t size)
@@ -136,24 +103,20 @@ static size_t frame_of(uint8_t *out, uint8_t type, uint16_t msg_id, const void *
 static void send_frame(struct sys_client *c, uint8_t type, uint16_t msg_id, const void *body,
                        size_t size)
 {
-    uint8_t frame[BYTES_MAX];
-
-    send_message(c, FIN | GW_WEBSOCKET_BINARY, frame, frame_of(frame, type, msg_id, body, size));
+    sys_must(&gateway, c, sys_websocket_send_frame(c, type, msg_id, body, size));
 }
 
 static void log_in(struct sys_client *c, const struct sys_device *device,
                    enum sys_transport transport)
 {
     open_websocket(c, transport);
-    send_frame(c, GW_FRAME_HW_LOGIN, 1, device->token, 32);
-    expect_status(c, 1, GW_RESPONSE_OK);
+    sys_must(&gateway, c, sys_websocket_login(c, device->token, GW_RESPONSE_OK));
 }
 
 /* PING of the device protocol: nothing else was said before its answer. */
 static void fence(struct sys_client *c)
 {
-    send_frame(c, GW_FRAME_PING, FENCE_ID, NULL, 0);
-    expect_status(c, FENCE_ID, GW_RESPONSE_OK);
+    sys_must(&gateway, c, sys_websocket_ping(c, FENCE_ID));
 }
 
 static struct sys_device *new_device(void)
@@ -172,14 +135,17 @@ static void what_is_no_handshake_is_refused(void **state)
         const char *request, *head;
     } rows[] = {
         {"GET /websocket HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 Upgrade Required\r\n"},
-        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Version: 8\r\n" KEY "\r\n",
+        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" SYS_WEBSOCKET_UPGRADE
+         "Sec-WebSocket-Version: 8\r\n" SYS_WEBSOCKET_KEY "\r\n",
          "HTTP/1.1 426 Upgrade Required\r\n"},
-        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Version: 13\r\n\r\n",
+        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" SYS_WEBSOCKET_UPGRADE
+         "Sec-WebSocket-Version: 13\r\n\r\n",
          "HTTP/1.1 400 Bad Request\r\n"},
-        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Version: 13\r\n" KEY KEY
-         "\r\n",
+        {"GET /websocket HTTP/1.1\r\nHost: a\r\n" SYS_WEBSOCKET_UPGRADE
+         "Sec-WebSocket-Version: 13\r\n" SYS_WEBSOCKET_KEY SYS_WEBSOCKET_KEY "\r\n",
          "HTTP/1.1 400 Bad Request\r\n"},
-        {"GET /dashws HTTP/1.1\r\nHost: a\r\n" UPGRADE "Sec-WebSocket-Version: 13\r\n" KEY "\r\n",
+        {"GET /dashws HTTP/1.1\r\nHost: a\r\n" SYS_WEBSOCKET_UPGRADE
+         "Sec-WebSocket-Version: 13\r\n" SYS_WEBSOCKET_KEY "\r\n",
          "HTTP/1.1 404 Not Found\r\n"},
     };
 
@@ -209,7 +175,7 @@ static void it_may_follow_requests_and_be_followed_at_once(void **state)
     (void)state;
     for (int t = 0; t < SYS_TRANSPORTS; t++) {
         char *first = sys_text("GET /external/api/update?token=%s&v9=http HTTP/1.1\r\n"
-                               "Host: a\r\n\r\n" OPEN,
+                               "Host: a\r\n\r\n" SYS_WEBSOCKET_OPEN,
                                device->token);
         struct bytes out = {.size = 0};
         uint8_t login[64];
@@ -227,7 +193,7 @@ static void it_may_follow_requests_and_be_followed_at_once(void **state)
         end = (const uint8_t *)memmem(c.in, c.in_bytes, "\r\n\r\n", 4) + 4;
         out.size = 0;
         add(&out, c.in, (size_t)(end - c.in));
-        add(&out, OPENED, strlen(OPENED));
+        add(&out, SYS_WEBSOCKET_OPENED, strlen(SYS_WEBSOCKET_OPENED));
         expect(&c, &out);
         expect_status(&c, 1, GW_RESPONSE_OK);
         fence(&c);
@@ -546,7 +512,7 @@ static void it_can_be_turned_off(void **state)
     sys_gateway_configure(&gateway, "http: { websocket = false; };\n");
     sys_gateway_start(&gateway);
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
-    sys_must(&gateway, &c, sys_client_send(&c, OPEN, strlen(OPEN)));
+    sys_must(&gateway, &c, sys_client_send(&c, SYS_WEBSOCKET_OPEN, strlen(SYS_WEBSOCKET_OPEN)));
     sys_must(&gateway, &c, sys_client_expect(&c, answer, sizeof answer - 1, sys_ms(SOON_MS)));
     sys_client_close(&c);
 }
