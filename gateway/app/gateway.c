@@ -151,6 +151,7 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
         options.lane = gw_uplink_lane(g->uplink, i);
         options.penalties = g->penalties;
         options.lockout = g->lockout;
+        options.flapping = g->flapping;
         options.values = g->values;
         for (uint32_t l = 0; l < g->listeners.count; l++)
             if (g->listeners.rows[l].fds != NULL)
@@ -393,6 +394,7 @@ static int start(struct gateway *g, char *why)
         (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
         (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
         (code = lockout_create(g->config, &g->lockout, why)) != EXIT_OK ||
+        (code = flapping_create(g->config, &g->flapping, why)) != EXIT_OK ||
         (code = commands_create(g, &g->commands, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
         return code;
@@ -629,6 +631,7 @@ static void release(struct gateway *g)
     free(g->shards);
     free(g->penalties);
     gw_lockout_destroy(g->lockout);
+    gw_lockout_destroy(g->flapping);
     if (g->signal_fd >= 0)
         (void)close(g->signal_fd);
     sem_destroy(&g->begun);

@@ -51,7 +51,7 @@ struct plan {
     uint64_t shard_bytes;     /* one shard's pools, its TLS context's among them                */
     uint64_t lane_bytes;      /* one shard's batches                                            */
     uint64_t values_bytes;    /* for last values; 0 without them                                */
-    uint64_t lockout_bytes;   /* for addresses that have failed                                 */
+    uint64_t lockout_bytes;   /* for addresses that have failed, tokens that log in too often  */
     uint64_t total_bytes;     /* of all shards, the values and the lock-out                     */
     uint64_t kernel_bytes;    /* what the kernel takes for as many sockets, about               */
     uint64_t descriptors_max; /* RLIMIT_NOFILE, which also bounds each ring's table             */
@@ -110,7 +110,7 @@ struct gateway {
     struct gw_values *values; /* NULL: they are off */
     struct gw_uplink *uplink;
     struct gw_penalty_table *penalties;
-    struct gw_lockout *lockout;
+    struct gw_lockout *lockout, *flapping;
     struct shard_thread *threads;
     struct gw_shard **shards;
     struct gw_admin *admin;
@@ -169,6 +169,7 @@ void commands_step(struct commands *commands, struct gw_instant now, const struc
 
 /* 0, or an exit code with `why`. */
 int lockout_create(const struct gw_config *config, struct gw_lockout **out, char *why);
+int flapping_create(const struct gw_config *config, struct gw_lockout **out, char *why);
 
 struct json_t;
 /* Answers to the commands of these names, owned by the caller; NULL: refused, and *why says it. */

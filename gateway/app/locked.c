@@ -1,6 +1,6 @@
 /*
  * Addresses that are locked out, as an operator sees them: the commands "locked", "ban" and "unban"
- * of the control socket (docs/access.md).
+ * of the control socket (docs/access.md). And the table of tokens that log in too often.
  */
 #include "gateway_internal.h"
 
@@ -30,6 +30,25 @@ int lockout_create(const struct gw_config *config, struct gw_lockout **out, char
     if (gw_lockout_create(&options, out) == 0)
         return EXIT_OK;
     (void)snprintf(why, WHY_BYTES, "lockout.sources = %u: out of memory", config->lockout_sources);
+    return EXIT_SYSTEM;
+}
+
+int flapping_create(const struct gw_config *config, struct gw_lockout **out, char *why)
+{
+    struct gw_lockout_options options = {
+        .profile = GW_LOCKOUT_LITERAL,
+        .failures = config->flapping_logins,
+        .window_s = config->flapping_window_s,
+        .lock_s = config->flapping_lock_s,
+        .sources = config->flapping_tokens,
+    };
+
+    if (config->flapping_logins == 0)
+        return EXIT_OK;
+    gw_random(&options.seed, sizeof options.seed);
+    if (gw_lockout_create(&options, out) == 0)
+        return EXIT_OK;
+    (void)snprintf(why, WHY_BYTES, "flapping.tokens = %u: out of memory", config->flapping_tokens);
     return EXIT_SYSTEM;
 }
 

@@ -67,7 +67,9 @@ int plan_make(const struct gw_config *config, struct plan *out, char *why)
     }
     out->lane_bytes = (uint64_t)config->journal_batches_per_lane * GW_LANE_BATCH_BYTES;
     out->values_bytes = config->values_enabled ? config->values_memory_bytes : 0;
-    out->lockout_bytes = gw_lockout_bytes(config->lockout_sources);
+    out->lockout_bytes =
+        gw_lockout_bytes(config->lockout_sources) +
+        (config->flapping_logins == 0 ? 0 : gw_lockout_bytes(config->flapping_tokens) / 2);
     out->total_bytes =
         out->shards * (out->shard_bytes + out->lane_bytes) + out->values_bytes + out->lockout_bytes;
     out->kernel_bytes = out->sessions * KERNEL_SESSION_BYTES;

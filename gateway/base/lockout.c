@@ -71,6 +71,11 @@ struct gw_source gw_source_v6(const uint8_t address[16])
     return (struct gw_source){.key = prefix == 0 ? KEY_ZERO_64 : prefix};
 }
 
+struct gw_source gw_source_number(uint32_t number)
+{
+    return (struct gw_source){.key = KEY_V4 | number};
+}
+
 static bool is_v4(struct gw_source source)
 {
     return source.key >> 32 == KEY_V4 >> 32;

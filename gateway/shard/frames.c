@@ -105,10 +105,11 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
 static void refuse_login(struct gw_shard *sh, uint16_t msg_id, enum gw_close_reason reason,
                          struct gw_session_todo *todo)
 {
-    *todo = (struct gw_session_todo){.msg_id = msg_id,
-                                     .answer = GW_ANSWER_NOW,
-                                     .status = GW_RESPONSE_NOT_ALLOWED,
-                                     .close = reason};
+    *todo = (struct gw_session_todo){
+        .msg_id = msg_id,
+        .answer = GW_ANSWER_NOW,
+        .status = reason == GW_CLOSE_FLAPPING ? GW_RESPONSE_QUOTA_LIMIT : GW_RESPONSE_NOT_ALLOWED,
+        .close = reason};
     COUNT(sh, logins_refused);
     if (reason == GW_CLOSE_LOCKED_OUT)
         COUNT(sh, lockout_refused);
@@ -141,6 +142,10 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
     if (login == GW_LOGIN_GRANTED &&
         gw_penalty_applies(sh->options.penalties, grant.device, now_of(sh))) {
         refuse_login(sh, frame->msg_id, GW_CLOSE_MISMATCH_DELAY, todo);
+        return;
+    }
+    if (login == GW_LOGIN_GRANTED && is_flapping(sh, s, grant.device)) {
+        refuse_login(sh, frame->msg_id, GW_CLOSE_FLAPPING, todo);
         return;
     }
     if (login == GW_LOGIN_UNKNOWN && fail_token(sh, s, cold->token_tag)) {

@@ -1,10 +1,18 @@
 /*
- * Addresses that are locked out (gw/base/lockout.h): logins and HTTP requests alike, since both
- * guess the same tokens. Only a token that an authoritative index does not hold counts; whoever is
- * locked out is answered 6 or 429, never 9, for a neighbour behind the same address may hear it.
- * Sessions that live are not asked for their address again.
+ * Who is kept out for a while (gw/base/lockout.h).
+ *
+ * Addresses: logins and HTTP requests alike, since both guess the same tokens. Only a token that an
+ * authoritative index does not hold counts; whoever is locked out is answered 6 or 429, never 9,
+ * for a neighbour behind the same address may hear it. Sessions that live are not asked for their
+ * address again.
+ *
+ * Tokens that log in again and again: mostly on two boards, each of which ends the other's session.
+ * The login that is one too many is still granted, and its session then has its peace, for whoever
+ * comes with the token meanwhile is answered 1. A new token begins anew.
  */
 #include "shard_internal.h"
+
+#include <stdio.h>
 
 #include <gw/base/log.h>
 
@@ -36,6 +44,28 @@ bool fail_token(struct gw_shard *sh, const struct gw_session *s, uint32_t token_
         gw_source_text(source, text);
         gw_log(GW_LOG_DEBUG, "locked_out", GW_U64("shard", sh->options.number),
                GW_TEXT("source", text));
+        break;
+    case GW_LOCKOUT_LOCKED:
+        return true;
+    }
+    return false;
+}
+
+bool is_flapping(struct gw_shard *sh, const struct gw_session *s, uint32_t device)
+{
+    uint32_t token_tag = cold_of(sh, s)->token_tag;
+    char text[9];
+
+    if (sh->options.flapping == NULL)
+        return false;
+    switch (gw_lockout_fail(sh->options.flapping, gw_source_number(token_tag), 0, now_of(sh))) {
+    case GW_LOCKOUT_COUNTED:
+        break;
+    case GW_LOCKOUT_LOCKED_NOW: /* this one is still let in */
+        COUNT(sh, flapping);
+        (void)snprintf(text, sizeof text, "%08x", token_tag);
+        gw_log(GW_LOG_WARN, "flapping", GW_U64("device", device), GW_TEXT("token", text),
+               GW_TEXT("hint", "it logs in again and again: has another board the same token?"));
         break;
     case GW_LOCKOUT_LOCKED:
         return true;

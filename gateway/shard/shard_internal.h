@@ -20,7 +20,7 @@
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
- *   gate.c       addresses that are locked out
+ *   gate.c       addresses that are locked out, tokens that log in too often
  *   revoke.c     changes of the token index, to sessions that live
  *   downlink.c   frames to devices on any shard, and what became of them
  *   bridge.c     devices that write to other devices
@@ -369,6 +369,8 @@ void park_for_lane(struct gw_shard *sh, struct gw_session *s);
 bool is_shut_out(const struct gw_shard *sh, const struct gw_session *s);
 /* Its token is unknown. True: that is not what it is to be told, for it is locked out. */
 bool fail_token(struct gw_shard *sh, const struct gw_session *s, uint32_t token_tag);
+/* Its token is good. True: it has been used so often that the device must wait. */
+bool is_flapping(struct gw_shard *sh, const struct gw_session *s, uint32_t device);
 
 /* asks.c: do what todo->ask says, for a frame of a live session */
 void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_frame *frame,

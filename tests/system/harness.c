@@ -99,7 +99,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
 {
     char *text = sys_text(
         "shards = %u;\n"
-        "sessions_per_shard = 2048;\n"
+        "sessions_per_shard = %u;\n"
         "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; },\n"
         "              { address = \"127.0.0.1:%u\"; tls = true; } );\n"
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
@@ -108,12 +108,15 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "journal: { path = \"journal\"; segment_bytes = 16777216; batches_per_lane = 8; };\n"
         "drain: { s_max = %u; };\n"
         "lockout: { %s };\n"
+        "flapping: { %s };\n"
         "admin: { listen = \"127.0.0.1:0\"; };\n"
         "log: { level = \"%s\"; };\n"
         "%s",
-        g->options.shards != 0 ? g->options.shards : 2, g->plain_port, g->tls_port,
+        g->options.shards != 0 ? g->options.shards : 2,
+        g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, g->tls_port,
         g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
         g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
+        g->options.flapping != NULL ? g->options.flapping : "logins = 0;",
         g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
     sys_check(g, sys_file_write(g->config_path, text), "%s: %s", g->config_path, strerror(errno));
@@ -383,6 +386,19 @@ void sys_device_add(struct sys_gateway *g, const char *product, const char *toke
                  "--token-stdin", NULL));
     read_numbers(g, device, 1);
     free(line);
+}
+
+void sys_device_rotate(struct sys_gateway *g, struct sys_device *device)
+{
+    char *number = sys_text("%u", device->number);
+    char *text = sys_ctl(g, NULL, "token", "rotate", number, NULL);
+
+    for (char *rest, *word = strtok_r(text, " \t\n", &rest); word != NULL;
+         word = strtok_r(NULL, " \t\n", &rest))
+        if (strlen(word) == sizeof device->token - 1)
+            memcpy(device->token, word, sizeof device->token);
+    free(text);
+    free(number);
 }
 
 struct sys_client_options sys_client_options(const struct sys_gateway *g,

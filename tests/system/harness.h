@@ -31,14 +31,15 @@
 #define SYS_PRODUCT "TMPL0vFkFmJM7"
 
 struct sys_gateway_options {
-    uint32_t shards;    /* 0: two                                                     */
-    uint32_t drain_s;   /* drain.s_max; 0: five                                       */
-    const char *config; /* further groups of the configuration file, or NULL          */
-    const char
-        *lockout;    /* settings of its group lockout; NULL: it is off, for tests guess tokens */
-    const char *tls; /* further settings of its group tls, or NULL                 */
-    bool slow_disk;  /* preloads the library whose fdatasync sys_disk_stall stops  */
-    bool debug;      /* log.level = debug                                          */
+    uint32_t shards;      /* 0: two                                                   */
+    uint32_t sessions;    /* sessions_per_shard; 0: 2048                              */
+    uint32_t drain_s;     /* drain.s_max; 0: five                                     */
+    const char *config;   /* further groups of the configuration file, or NULL        */
+    const char *lockout;  /* of its group lockout; NULL: off, for tests guess tokens  */
+    const char *flapping; /* of its group flapping; NULL: off, for tests log in often */
+    const char *tls;      /* further settings of its group tls, or NULL               */
+    bool slow_disk;       /* preloads the library whose fdatasync sys_disk_stall stops */
+    bool debug;           /* log.level = debug                                        */
 };
 
 struct sys_gateway {
@@ -95,6 +96,9 @@ void sys_devices_add(struct sys_gateway *g, const char *product, struct sys_devi
 /* One device whose token is given. */
 void sys_device_add(struct sys_gateway *g, const char *product, const char *token,
                     struct sys_device *device);
+
+/* Gives it a new token. */
+void sys_device_rotate(struct sys_gateway *g, struct sys_device *device);
 
 /* Connects to the listener that speaks this transport. */
 GW_MUST_USE bool sys_connect(const struct sys_gateway *g, struct sys_client *c,

@@ -111,19 +111,6 @@ static void change(const char *family, const char *verb, uint32_t device, const 
     free(sys_ctl(&gateway, NULL, family, verb, number, option, value, NULL));
 }
 
-static void rotate(struct sys_device *device)
-{
-    char number[16];
-    char *token;
-
-    (void)snprintf(number, sizeof number, "%u", device->number);
-    token = sys_ctl(&gateway, NULL, "token", "rotate", number, NULL);
-    for (char *word = strtok(token, " \t\n"); word != NULL; word = strtok(NULL, " \t\n"))
-        if (strlen(word) == sizeof device->token - 1)
-            memcpy(device->token, word, sizeof device->token);
-    free(token);
-}
-
 /* It is told `status` in answer to its newest frame (0: nothing), and closed. */
 static void expect_closed(struct sys_client *c, size_t i, uint16_t last_id, uint16_t status)
 {
@@ -200,7 +187,7 @@ static void changes_that_take_nothing_away_close_nobody(void **state)
     (void)state;
     sys_devices_add(&gateway, SYS_PRODUCT, devices, EACH);
     for (size_t i = 0; i < EACH; i++)
-        rotate(&devices[i]);
+        sys_device_rotate(&gateway, &devices[i]);
     for (size_t i = 0; i < EACH; i++)
         log_in(&clients[i], &devices[i], i); /* with the new token */
     for (size_t i = 0; i < EACH; i++) {
@@ -408,7 +395,7 @@ static void a_target_is_forgotten_with_its_token(void **state)
         bridge(&from, 3, write64, sizeof write64 - 1);
         sys_must(&gateway, &to,
                  sys_client_expect(&to, "\x0f\0\3\0\6vw\0001\0005", 11, sys_ms(SOON_MS)));
-        rotate(&pair[1]);
+        sys_device_rotate(&gateway, &pair[1]);
         expect_closed(&to, i, 1, GW_RESPONSE_INVALID_TOKEN);
         log_in(&to, &pair[1], i);
         /* Every shard reads the change for itself: the writer's may be a moment behind. */

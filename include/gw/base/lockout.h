@@ -42,7 +42,7 @@ struct gw_lockout_options {
 
 struct gw_lockout;
 
-/* Never 0. */
+/* An address, or whatever has a number; a table holds one sort. Never 0. */
 struct gw_source {
     uint64_t key;
 };
@@ -51,6 +51,8 @@ struct gw_source {
  */
 struct gw_source gw_source_v4(const uint8_t address[4]);
 struct gw_source gw_source_v6(const uint8_t address[16]);
+/* A table of such leaves its half for IPv6 untouched. */
+struct gw_source gw_source_number(uint32_t number);
 /* "192.0.2.1", "2001:db8:1:2::/64". */
 void gw_source_text(struct gw_source source, char out[GW_SOURCE_TEXT_BYTES]);
 /* What gw_source_text gives, and any address. */

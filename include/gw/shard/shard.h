@@ -80,8 +80,9 @@ struct gw_shard_options {
     const struct gw_zones *zones; /* of all shards; NULL: no device's zone is known but UTC    */
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
-    struct gw_lockout *lockout; /* of all shards; NULL: nobody is locked out                  */
-    struct gw_values *values;   /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_lockout *lockout;  /* of all shards, of addresses; NULL: nobody is locked out    */
+    struct gw_lockout *flapping; /* of all shards, of tokens; NULL: they log in as they like   */
+    struct gw_values *values;    /* NULL: HARDWARE_SYNC brings nothing back */
 };
 
 struct gw_shard_metrics {
