@@ -158,6 +158,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .bridge_targets_max = config->bridge_targets_max,
         .downlink_bytes_max = config->downlink_bytes_max,
         .handshake_s_max = config->handshake_s_max,
+        .stranger_s_max = config->stranger_s_max,
         .login_s_max = config->login_s_max,
         .linger_ms_max = config->linger_ms_max,
         .send_s_max = config->send_s_max,

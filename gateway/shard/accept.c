@@ -46,6 +46,18 @@ void accept_refill(struct gw_shard *sh)
         while (sh->accepting[i] < sh->options.accepts_pending &&
                sh->open_count + sh->accepting_count < sh->options.sessions_max)
             queue_accept(sh, i);
+    if (accept_is_starved(sh))
+        strangers_free_slots(sh);
+}
+
+bool accept_is_starved(const struct gw_shard *sh)
+{
+    if (!sh->listening || sh->phase != SHARD_SERVING || sh->accept_retry.ns > now_of(sh).ns)
+        return false;
+    for (uint32_t i = 0; i < sh->options.listener_count; i++)
+        if (sh->accepting[i] == 0)
+            return true;
+    return false;
 }
 
 void accept_stop(struct gw_shard *sh)
@@ -98,6 +110,7 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
     gw_ring_poll(sh->ring, slot, s->generation);
     s->flags |= GW_SESSION_POLL;
     s->ops_inflight++;
+    stranger_waits(sh, s, STRANGER_IDLE);
     if (sh->options.listeners[s->listener].tls) {
         s->flags |= GW_SESSION_TLS;
         gw_session_move(s, GW_SESSION_HANDSHAKE);

@@ -3,7 +3,8 @@
  * client that has waited for so long that it is about to leave. Devices give up after 6 s and come
  * back 5 s later, without jitter: a queue that is served beyond that age is work for those who
  * have gone, and stays so for ever. Until its turn comes a connection costs its slot and no TLS
- * state; the private key's work, which is nearly all of a login, comes after.
+ * state; the private key's work, which is nearly all of a login, comes after. Who stalls in a
+ * handshake makes room for those who wait (strangers.c).
  *
  *   I1  A session in HANDSHAKE has no TLS state, and is not read, before it is admitted here.
  *   I2  A client that hung up or waited too long is closed without a private-key operation.
@@ -34,6 +35,7 @@ static void admit(struct gw_shard *sh, struct gw_session *s)
         return;
     }
     sh->handshake_count++;
+    stranger_waits(sh, s, STRANGER_GREETING);
     try_receive(sh, s);
 }
 
@@ -48,16 +50,24 @@ void wait_for_handshake(struct gw_shard *sh, struct gw_session *s)
     slot_list_push(sh, &sh->hellos, slot_of(sh, s));
 }
 
+/* Somebody waits, and there is room for it or can be made. */
+static bool has_room(struct gw_shard *sh)
+{
+    return may_admit(sh) || (sh->hellos.count > 0 && strangers_end_handshake(sh));
+}
+
 void admit_handshakes(struct gw_shard *sh)
 {
-    uint32_t begun_max = sh->handshake_count + sh->options.handshakes_per_turn;
+    uint32_t begun = 0;
 
     for (uint32_t n = 0;
-         n < LOOKED_AT_PER_TURN_MAX && sh->handshake_count < begun_max && may_admit(sh); n++) {
+         n < LOOKED_AT_PER_TURN_MAX && begun < sh->options.handshakes_per_turn && has_room(sh);
+         n++) {
         struct gw_session *s = session_at(sh, slot_list_pop(sh, &sh->hellos));
 
         if (s->state == GW_SESSION_HANDSHAKE)
             admit(sh, s);
+        begun += s->state == GW_SESSION_HANDSHAKE;
         retire_if_quiet(sh, s);
     }
 }

@@ -152,6 +152,7 @@ static void do_login(struct gw_shard *sh, struct gw_session *s, const struct gw_
         refuse_login(sh, frame->msg_id, GW_CLOSE_LOCKED_OUT, todo);
         return;
     }
+    stranger_is_known(sh, s);
     gw_session_login(s, cold, &sh->options.limits, frame->msg_id, login, &grant, todo);
     if (s->state != GW_SESSION_LIVE) {
         COUNT(sh, logins_refused);

@@ -570,6 +570,7 @@ static void watch(struct gw_shard *sh, struct gw_session *s, bool partial)
 
     if (!partial) {
         cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_PARTIAL;
+        stranger_waits(sh, s, STRANGER_IDLE);
         set_deadline(sh, s, sh->options.http.idle_s_max);
     } else if ((cold->http.flags & GW_SESSION_HTTP_PARTIAL) == 0) {
         cold->http.flags |= GW_SESSION_HTTP_PARTIAL;
@@ -661,9 +662,10 @@ void http_over_rate(struct gw_shard *sh, struct gw_session *s)
         close_session(sh, s, GW_CLOSE_QUOTA);
 }
 
-/* Is it we who are late? */
-static bool is_ours(const struct gw_session *s, const struct gw_session_cold *cold)
+bool http_is_ours(const struct gw_shard *sh, const struct gw_session *s)
 {
+    const struct gw_session_cold *cold = cold_of(sh, s);
+
     return cold->http.waits > 0 || (cold->http.flags & GW_SESSION_HTTP_ASKED) != 0 ||
            has(s, GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SEND | GW_SESSION_READABLE |
                       GW_SESSION_RECV);
@@ -684,7 +686,7 @@ void http_on_timer(struct gw_shard *sh, struct gw_session *s)
     if (s->state != GW_SESSION_HTTP)
         return;
     if (tick_of(sh) >= cold->deadline_tick) {
-        if (is_ours(s, cold)) {
+        if (http_is_ours(sh, s)) {
             cold->deadline_tick = tick_after(sh, GW_NS_PER_S);
         } else if ((cold->http.flags & GW_SESSION_HTTP_PARTIAL) != 0) {
             refuse_and_close(sh, s, 408, "The request was not whole in time.", GW_CLOSE_HTTP_SLOW);

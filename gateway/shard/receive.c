@@ -167,6 +167,7 @@ static void on_established(struct gw_shard *sh, struct gw_session *s)
     if (!facts.lean)
         COUNT(sh, tls_kept);
     gw_session_move(s, GW_SESSION_LOGIN);
+    stranger_waits(sh, s, STRANGER_IDLE);
     set_deadline(sh, s, sh->options.login_s_max);
 }
 
@@ -189,6 +190,8 @@ static void feed_tls(struct gw_shard *sh, struct gw_session *s, struct gw_bytes 
 
         /* Out before anything that is said later: alerts, the handshake, key updates. */
         queue_bytes(sh, s, gw_bytes_of(io.out, io.out_bytes));
+        if (io.out_bytes > 0 && has(s, GW_SESSION_GREETING))
+            stranger_waits(sh, s, STRANGER_ANSWERED);
         io.out_bytes = 0;
         if (s->state == GW_SESSION_HANDSHAKE && gw_tls_is_established(s->tls))
             on_established(sh, s);

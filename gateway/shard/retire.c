@@ -44,6 +44,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     if (s->state == GW_SESSION_CLOSING)
         return; /* I1 */
     gw_assert(reason != GW_CLOSE_NONE);
+    stranger_is_known(sh, s);
     s->close_reason = (uint8_t)reason;
     gw_counter_add(&sh->metrics.closed[reason], 1);
     if (s->state == GW_SESSION_HANDSHAKE && s->tls != NULL)

@@ -149,6 +149,8 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     sh->buffer_parked = SLOT_LIST_EMPTY;
     sh->hellos = SLOT_LIST_EMPTY;
     sh->retiring = SLOT_LIST_EMPTY;
+    for (size_t i = 0; i < STRANGER_KINDS; i++)
+        sh->strangers[i] = (struct stranger_list){.head = GW_NONE, .tail = GW_NONE};
     if ((err = allocate(sh)) != 0) {
         sh->tls = NULL; /* still the caller's */
         gw_shard_destroy(sh);
@@ -514,7 +516,7 @@ static uint64_t sleep_ns(struct gw_shard *sh)
         if (sh->lane_parked.count > 0 && lane_has_room(sh) && answers_have_room(sh))
             return 0;
     }
-    ns = gw_min_u64(ns, changes_due_ns(sh));
+    ns = gw_min_u64(ns, gw_min_u64(changes_due_ns(sh), strangers_due_ns(sh)));
     if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks))
         return 0;
     if (sh->accept_retry.ns > now.ns)
@@ -591,7 +593,7 @@ const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *sh)
 
 void gw_shard_check(const struct gw_shard *sh)
 {
-    uint32_t open = 0, live = 0, http = 0, websocket = 0, handshakes = 0, accepting = 0;
+    uint32_t open = 0, live = 0, http = 0, websocket = 0, handshakes = 0, accepting = 0, idle = 0;
 
     gw_slab_check(&sh->sessions);
     gw_slab_check(&sh->chunks);
@@ -609,10 +611,15 @@ void gw_shard_check(const struct gw_shard *sh)
         http += s->state == GW_SESSION_HTTP;
         websocket += has(s, GW_SESSION_WEBSOCKET) && s->state != GW_SESSION_CLOSING;
         handshakes += s->state == GW_SESSION_HANDSHAKE && s->tls != NULL;
+        idle += s->state == GW_SESSION_LOGIN || s->state == GW_SESSION_HTTP ||
+                (s->state == GW_SESSION_HANDSHAKE && s->tls == NULL);
     }
     gw_assert(open == sh->open_count && live == sh->live_count);
     gw_assert(http == sh->http_count && websocket == sh->websocket_count);
     gw_assert(handshakes == sh->handshake_count && accepting == sh->accepting_count);
+    gw_assert(idle == sh->strangers[STRANGER_IDLE].count);
+    gw_assert(handshakes ==
+              sh->strangers[STRANGER_GREETING].count + sh->strangers[STRANGER_ANSWERED].count);
 }
 
 struct gw_ring *gw_shard_ring(const struct gw_shard *sh)

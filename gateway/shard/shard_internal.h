@@ -4,6 +4,7 @@
  *   shard.c      the loop, timers, start and stop
  *   accept.c     listeners to sessions
  *   admit.c      who may begin a TLS handshake, and when
+ *   strangers.c  who has not logged in, and makes room when there is none
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
@@ -165,6 +166,14 @@ struct slot_list {
     uint32_t head, tail, count;
 };
 
+/* What a connection that has not logged in keeps us waiting for: strangers.c. */
+enum stranger_kind { STRANGER_IDLE, STRANGER_GREETING, STRANGER_ANSWERED, STRANGER_KINDS };
+
+/* Linked both ways by cold.stranger. */
+struct stranger_list {
+    uint32_t head, tail, count;
+};
+
 #define SLOT_LIST_EMPTY ((struct slot_list){.head = GW_NONE, .tail = GW_NONE})
 
 struct accept_peer {
@@ -208,7 +217,8 @@ struct gw_shard {
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
     struct slot_list buffer_parked; /* for a receive buffer                                   */
     struct slot_list hellos;        /* for their handshake to begin                           */
-    struct slot_list retiring;      /* closed, but still owing a record or a message          */
+    struct stranger_list strangers[STRANGER_KINDS];
+    struct slot_list retiring; /* closed, but still owing a record or a message          */
     uint32_t receives_inflight;
     struct waiting_answer *answers; /* a ring */
     uint32_t answers_mask, answers_head, answers_tail;
@@ -317,6 +327,20 @@ void accept_start(struct gw_shard *sh);
 void accept_refill(struct gw_shard *sh);
 void accept_stop(struct gw_shard *sh);
 void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+/* Is there a listener without a slot for the next connection? */
+bool accept_is_starved(const struct gw_shard *sh);
+
+/* strangers.c */
+/* It has just begun to keep us waiting for this. */
+void stranger_waits(struct gw_shard *sh, struct gw_session *s, enum stranger_kind kind);
+/* It is none any more; nothing happens when it was none. */
+void stranger_is_known(struct gw_shard *sh, struct gw_session *s);
+/* Ends the handshake that has kept us waiting longest. False: none has for long enough. */
+GW_MUST_USE bool strangers_end_handshake(struct gw_shard *sh);
+/* Closes those who have held a slot for long enough, as many as accepts can be queued. */
+void strangers_free_slots(struct gw_shard *sh);
+/* How long until one of these is worth another try; UINT64_MAX when nobody wants room. */
+uint64_t strangers_due_ns(const struct gw_shard *sh);
 
 /* admit.c */
 /* It has spoken. */
@@ -396,6 +420,8 @@ void http_give(struct gw_shard *sh, struct gw_session *s);
 /* The owner of a device tells whether it is connected. */
 void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
 void http_over_rate(struct gw_shard *sh, struct gw_session *s);
+/* Is it we who are late? */
+bool http_is_ours(const struct gw_shard *sh, const struct gw_session *s);
 void http_on_timer(struct gw_shard *sh, struct gw_session *s);
 
 /* http_forward.c: a pin write that was recorded, of the device that the session speaks for */

@@ -37,6 +37,7 @@ void websocket_begin(struct gw_shard *sh, struct gw_session *s,
     s->device = 0; /* of a request before this one, and so is the sequence of its records */
     cold_of(sh, s)->sequence = 0;
     gw_session_move(s, GW_SESSION_LOGIN);
+    stranger_waits(sh, s, STRANGER_IDLE);
     set_deadline(sh, s, sh->options.login_s_max);
 }
 

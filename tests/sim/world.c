@@ -117,6 +117,7 @@ static void make_shards(struct world *w, struct gw_index *index)
             .bridge_targets_max = 3,
             .downlink_bytes_max = 256,
             .handshake_s_max = 10,
+            .stranger_s_max = 3,
             .login_s_max = 10,
             .linger_ms_max = 2000,
             .send_s_max = 30,

@@ -17,7 +17,7 @@
 
 #include "harness.h"
 
-enum { AGE_S = 1, SOON_MS = 10000 };
+enum { AGE_S = 1, STRANGER_S = 2, SOON_MS = 10000 };
 
 static struct sys_gateway gateway;
 static struct sys_device device;
@@ -29,10 +29,9 @@ static void sleep_ms(long ms)
     (void)nanosleep(&pause, NULL);
 }
 
-/* A TCP connection that has said the first bytes of a ClientHello and says no more. */
-static int speak(void)
+/* A TCP connection that says this and no more. */
+static int say(const uint8_t *bytes, size_t size)
 {
-    static const uint8_t part[] = {0x16, 0x03, 0x01, 0x01, 0x00};
     const struct sockaddr_in to = {.sin_family = AF_INET,
                                    .sin_port = htons(gateway.tls_port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -40,8 +39,24 @@ static int speak(void)
 
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    assert_int_equal(send(fd, part, sizeof part, MSG_NOSIGNAL), sizeof part);
+    assert_int_equal(send(fd, bytes, size, MSG_NOSIGNAL), size);
     return fd;
+}
+
+/* The first bytes of a ClientHello. */
+static int speak(void)
+{
+    static const uint8_t part[] = {0x16, 0x03, 0x01, 0x01, 0x00};
+
+    return say(part, sizeof part);
+}
+
+/* A whole one: it is answered, and that answer is not. */
+static int stall(void)
+{
+    uint8_t hello[2048];
+
+    return say(hello, sys_client_hello(gateway.tls, TLS1_3_VERSION, hello, sizeof hello));
 }
 
 static void wait_for(const char *metric, double value)
@@ -67,13 +82,12 @@ static double closed_for(const char *reason)
 static void who_waited_too_long_is_closed_without_a_handshake(void **state)
 {
     double late = closed_for("handshake_late");
-    int first = speak();
+    int first = stall();
     int second;
     char byte;
 
     (void)state;
     wait_for("tollgate_handshakes", 1);
-    sleep_ms(AGE_S * 1000L); /* its own time for a handshake must not be up first */
     second = speak();
     wait_for("tollgate_handshakes_waiting", 1);
     wait_for("tollgate_closed_total{reason=\"handshake_late\"}", late + 1);
@@ -82,6 +96,41 @@ static void who_waited_too_long_is_closed_without_a_handshake(void **state)
     assert_true(sys_metric(&gateway, "tollgate_handshakes_done_total") == 0);
     (void)close(first);
     (void)close(second);
+}
+
+/* The rest of a hello comes with its beginning: who waits need not wait for that of another. */
+static void half_a_hello_makes_room_at_once(void **state)
+{
+    double crowded = closed_for("crowded_out");
+    int first = speak();
+    struct sys_client client;
+
+    (void)state;
+    wait_for("tollgate_handshakes", 1);
+    sleep_ms(200);
+    sys_must(&gateway, &client, sys_connect(&gateway, &client, SYS_TLS13));
+    sys_must(&gateway, &client, sys_client_login(&client, device.token, GW_RESPONSE_OK));
+    assert_true(closed_for("crowded_out") == crowded + 1);
+    sys_client_close(&client);
+    (void)close(first);
+}
+
+/* It is given time, for its answer may be on its way; and no more than that. */
+static void who_stalls_makes_room_after_a_while(void **state)
+{
+    double crowded = closed_for("crowded_out");
+    int first = stall();
+    struct sys_client client;
+
+    (void)state;
+    wait_for("tollgate_handshakes", 1);
+    sleep_ms(STRANGER_S * 1000L - 500);
+    assert_true(closed_for("crowded_out") == crowded);
+    sys_must(&gateway, &client, sys_connect(&gateway, &client, SYS_TLS12));
+    sys_must(&gateway, &client, sys_client_login(&client, device.token, GW_RESPONSE_OK));
+    assert_true(closed_for("crowded_out") == crowded + 1);
+    sys_client_close(&client);
+    (void)close(first);
 }
 
 /* Slow to speak, but then there is nobody to wait for. */
@@ -104,7 +153,7 @@ static void who_speaks_late_is_served_at_once(void **state)
 static void who_hung_up_while_waiting_is_gone_at_once(void **state)
 {
     double gone = closed_for("peer_closed");
-    int first = speak();
+    int first = stall();
     int second;
 
     (void)state;
@@ -127,7 +176,7 @@ static void *leave_soon(void *fd)
 
 static void who_waits_is_served_when_its_turn_comes(void **state)
 {
-    int first = speak();
+    int first = stall();
     struct sys_client client;
     pthread_t leaver;
 
@@ -168,7 +217,8 @@ static int start(void **state)
 {
     static const struct sys_gateway_options options = {
         .shards = 1,
-        .config = "handshakes_max = 1; handshake_age_s_max = 1; handshake_s_max = 3;\n"};
+        .config = "handshakes_max = 1; handshake_age_s_max = 1; stranger_s_max = 2;\n"
+                  "handshake_s_max = 10;\n"};
 
     (void)state;
     sys_gateway_create(&gateway, &options);
@@ -190,6 +240,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_waited_too_long_is_closed_without_a_handshake),
+        cmocka_unit_test(half_a_hello_makes_room_at_once),
+        cmocka_unit_test(who_stalls_makes_room_after_a_while),
         cmocka_unit_test(who_speaks_late_is_served_at_once),
         cmocka_unit_test(who_hung_up_while_waiting_is_gone_at_once),
         cmocka_unit_test(who_waits_is_served_when_its_turn_comes),

@@ -291,6 +291,27 @@ static bool handshake(struct sys_client *c, const struct sys_client_options *opt
     }
 }
 
+size_t sys_client_hello(SSL_CTX *tls, uint16_t version, uint8_t *out, size_t capacity)
+{
+    SSL *ssl = SSL_new(tls);
+    BIO *in = BIO_new(BIO_s_mem()), *sent = BIO_new(BIO_s_mem());
+    int bytes;
+
+    if (ssl == NULL || in == NULL || sent == NULL)
+        abort();
+    BIO_set_mem_eof_return(in, -1);
+    SSL_set_bio(ssl, in, sent);
+    if (SSL_set_min_proto_version(ssl, version) != 1 ||
+        SSL_set_max_proto_version(ssl, version) != 1 || SSL_connect(ssl) == 1)
+        abort();
+    bytes = BIO_read(sent, out, (int)capacity);
+    SSL_free(ssl);
+    ERR_clear_error();
+    if (bytes <= 0 || (size_t)bytes == capacity)
+        abort();
+    return (size_t)bytes;
+}
+
 static bool connect_to(struct sys_client *c, const struct sys_client_options *options)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(options->port)};

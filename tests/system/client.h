@@ -74,6 +74,9 @@ void sys_client_close(struct sys_client *c);
 /* Cuts the link: a reset, no close_notify. */
 void sys_client_cut(struct sys_client *c);
 
+/* What a client of this version says first, for those who say no more. */
+size_t sys_client_hello(SSL_CTX *tls, uint16_t version, uint8_t *out, size_t capacity);
+
 /* One TLS record, where it is TLS. */
 GW_MUST_USE bool sys_client_send(struct sys_client *c, const void *bytes, size_t size);
 /* One byte a record, one record a segment as far as the network lets us. */

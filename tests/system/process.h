@@ -19,6 +19,9 @@
  */
 uint32_t sys_ms(uint32_t ms);
 
+/* Are these programs, and the gateway, built with a sanitizer? Then memory is no measure. */
+bool sys_is_sanitized(void);
+
 /* CLOCK_MONOTONIC in milliseconds. */
 uint64_t sys_now_ms(void);
 

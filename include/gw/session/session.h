@@ -84,6 +84,9 @@ enum gw_session_flags {
     GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
     GW_SESSION_WEBSOCKET = 1 << 22,   /* its frames are in WebSocket messages                */
+    GW_SESSION_IDLE = 1 << 23,        /* not logged in, and waits, or is waited for          */
+    GW_SESSION_GREETING = 1 << 24,    /* HANDSHAKE: its hello is not whole yet               */
+    GW_SESSION_ANSWERED = 1 << 25,    /* HANDSHAKE: its hello was answered                   */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
@@ -144,15 +147,23 @@ struct gw_session_cold {
     uint32_t slow_tick; /* over its rate, and closed if it still is then; 0: it is not    */
     uint32_t sequence;  /* of the last record                                             */
     uint32_t product;
-    uint32_t park_next;         /* link in a park list                                        */
-    uint32_t tx_bytes;          /* in the tx queue                                            */
-    struct gw_chunk_queue held; /* frames that wait for the info frame, as they came          */
-    uint32_t token_tag;         /* what logs may say of the token                             */
-    uint32_t token_generation;  /* of the login's grant: is it still good?                    */
-    uint16_t ping_id;           /* newest PING that waits for the disk                        */
-    uint16_t own_id;            /* counter for frames of ours, never 0                        */
-    uint16_t last_id;           /* of the newest frame, for a status that answers no frame    */
-    uint16_t buffer_bytes;      /* "buff-in": no longer frame is ever sent to this device     */
+    uint32_t park_next; /* link in a park list                                        */
+    uint32_t tx_bytes;  /* in the tx queue                                            */
+    uint32_t token_tag; /* what logs may say of the token                             */
+    union {
+        struct {
+            struct gw_chunk_queue held; /* LIVE: frames that wait for the info frame            */
+            uint32_t token_generation;  /* LIVE: of the login's grant: is it still good?        */
+        };
+        struct {
+            uint32_t next, prev; /* slots, in a list of the shard's                          */
+            uint32_t since_tick; /* it has kept us waiting since then                        */
+        } stranger;              /* with IDLE, GREETING or ANSWERED                          */
+    };
+    uint16_t ping_id;      /* newest PING that waits for the disk                        */
+    uint16_t own_id;       /* counter for frames of ours, never 0                        */
+    uint16_t last_id;      /* of the newest frame, for a status that answers no frame    */
+    uint16_t buffer_bytes; /* "buff-in": no longer frame is ever sent to this device     */
     uint16_t peer_port;
     uint8_t prelogin_bytes : 7; /* of a partial login or request, in the shard's own array    */
     uint8_t peer_is_v6 : 1;

@@ -64,9 +64,10 @@ struct gw_shard_options {
     uint32_t bridge_targets_max;   /* devices that one of them may write to                 */
     uint32_t downlink_bytes_max;   /* unsent bytes above which a session takes no message   */
     uint32_t handshake_s_max, login_s_max;
-    uint32_t linger_ms_max; /* for the peer to take our last bytes and hang up            */
-    uint32_t send_s_max;    /* for the peer to take anything at all                       */
-    uint32_t drain_s_max;   /* at a stop: for the disk and for the peers                  */
+    uint32_t stranger_s_max; /* who has not logged in may keep others out                   */
+    uint32_t linger_ms_max;  /* for the peer to take our last bytes and hang up            */
+    uint32_t send_s_max;     /* for the peer to take anything at all                       */
+    uint32_t drain_s_max;    /* at a stop: for the disk and for the peers                  */
     uint32_t rate_frames_per_s, rate_burst, rate_over_s_max;
     uint32_t mismatch_delay_s, mismatch_delay_s_max;
     struct gw_session_limits limits;

@@ -1,0 +1,250 @@
+/*
+ * Crowds that want nothing but to be in the way: more connections than there are slots, all of one
+ * kind, and beside them devices that log in. Each crowd takes slots for a while and no more, costs
+ * what is planned for a slot, and leaves nothing behind.
+ *
+ * With TOLLGATE_TEST_CROWD=N each crowd has N connections, and the gateway slots for two thirds of
+ * them: some 18,000 are what one process may open here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "websocket_client.h"
+
+enum {
+    SHARDS = 2,
+    CROWD = 600,         /* to begin with */
+    HANDSHAKES_MAX = 64, /* of each shard */
+    SOON_MS = 5000,
+    LOGINS = 12,
+    LOGIN_MS_MAX = 4000, /* stranger_s_max, the handshake, and a busy machine */
+    SLOT_BYTES_MAX = 1024,
+    HANDSHAKE_BYTES_MAX = 16384,
+};
+
+static struct sys_gateway gateway;
+static struct sys_device device, insider;
+static size_t crowd_count;
+static struct sys_client *crowd;
+static uint8_t hello[2048];
+
+/* ---- what they do ---- */
+
+struct manner {
+    const char *name;
+    enum sys_transport transport;
+    bool bare;            /* to the port of TLS, whatever the transport is         */
+    const uint8_t *bytes; /* what it says                                          */
+    size_t size;
+    bool dribbles; /* a byte each round, not all at once                    */
+};
+
+static const uint8_t half_hello[] = {0x16, 0x03, 0x01, 0x01, 0x00};
+static const uint8_t half_login[] = {0x1d, 0x00, 0x01, 0x00, 0x20, 'x'};
+static const char half_request[] = "GET /external/api/get?token=";
+static const char request[] = "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+
+static struct manner manners[] = {
+    {"silent on the port of TLS", SYS_PLAIN, true, NULL, 0, false},
+    {"half a hello", SYS_PLAIN, true, half_hello, sizeof half_hello, false},
+    {"a hello, a byte at a time", SYS_PLAIN, true, hello, sizeof hello, true},
+    {"a hello, and no answer to ours", SYS_PLAIN, true, hello, sizeof hello, false},
+    {"a handshake, and no login", SYS_TLS13, true, NULL, 0, false},
+    {"silent on the plain port", SYS_PLAIN, false, NULL, 0, false},
+    {"half a login, a byte at a time", SYS_PLAIN, false, half_login, sizeof half_login, true},
+    {"half a request", SYS_PLAIN, false, (const uint8_t *)half_request, sizeof half_request - 1,
+     false},
+    {"a request, and no other", SYS_PLAIN, false, (const uint8_t *)request, sizeof request - 1,
+     false},
+    {"a WebSocket, and no login", SYS_PLAIN, false, (const uint8_t *)SYS_WEBSOCKET_OPEN,
+     sizeof SYS_WEBSOCKET_OPEN - 1, false},
+};
+
+/* Those that cannot come in are cut off, or wait in the listen queue: that is their matter. */
+static void come(struct sys_client *c, const struct manner *manner, size_t i)
+{
+    struct sys_client_options options = sys_client_options(&gateway, manner->transport);
+    char source[32];
+
+    (void)snprintf(source, sizeof source, "127.%zu.%zu.%zu", 1 + i / 250 / 250, i / 250 % 250,
+                   1 + i % 250);
+    options.source = source;
+    if (manner->bare)
+        options.port = gateway.tls_port;
+    if (!sys_client_open(c, &options) ||
+        (!manner->dribbles && !sys_client_send(c, manner->bytes, manner->size)))
+        sys_client_close(c);
+}
+
+static void dribble(const struct manner *manner, size_t round)
+{
+    for (size_t i = 0; manner->dribbles && round < manner->size && i < crowd_count; i++)
+        if (crowd[i].fd >= 0 && !sys_client_send(&crowd[i], manner->bytes + round, 1))
+            sys_client_close(&crowd[i]);
+}
+
+/* ---- what they cost ---- */
+
+static size_t resident_bytes(void)
+{
+    char *path = sys_text("/proc/%d/statm", (int)gateway.pid);
+    char *text = sys_file_text(path);
+    size_t pages = 0;
+
+    assert_int_equal(sscanf(text, "%*u %zu", &pages), 1); /* NOLINT(cert-err34-c): the kernel's */
+    free(text);
+    free(path);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void wait_until_gone(void)
+{
+    for (uint64_t deadline = sys_now_ms() + sys_ms(3 * SOON_MS);
+         sys_metric(&gateway, "tollgate_sessions") > 1; sys_pause_ms(20))
+        sys_check(&gateway, sys_now_ms() < deadline, "%g sessions are left",
+                  sys_metric(&gateway, "tollgate_sessions"));
+    assert_true(sys_metric(&gateway, "tollgate_handshakes") == 0);
+    assert_true(sys_metric(&gateway, "tollgate_chunks_taken") == 0);
+}
+
+static void keeps_nobody_out(const struct manner *manner, struct sys_client *inside)
+{
+    size_t before = resident_bytes(), most = before;
+    uint64_t slowest = 0;
+
+    for (size_t i = 0; i < crowd_count; i++)
+        come(&crowd[i], manner, i);
+    for (size_t n = 0; n < LOGINS; n++) {
+        uint64_t from = sys_now_ms(), took;
+        struct sys_client c;
+
+        dribble(manner, n);
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)(n % SYS_TRANSPORTS)));
+        sys_must(&gateway, &c, sys_client_login(&c, device.token, GW_RESPONSE_OK));
+        took = sys_now_ms() - from;
+        slowest = took > slowest ? took : slowest;
+        sys_client_close(&c);
+        sys_must(&gateway, inside, sys_client_ping(inside, (uint16_t)(n + 2)));
+        if (resident_bytes() > most)
+            most = resident_bytes();
+    }
+    print_message("%s: slowest login %u ms, %zu bytes each\n", manner->name, (unsigned)slowest,
+                  (most - before) / crowd_count);
+    sys_check(&gateway, slowest <= sys_ms(LOGIN_MS_MAX), "%s: a login took %u ms", manner->name,
+              (unsigned)slowest);
+    sys_check(&gateway,
+              sys_is_sanitized() ||
+                  most - before <=
+                      crowd_count * SLOT_BYTES_MAX + SHARDS * HANDSHAKES_MAX * HANDSHAKE_BYTES_MAX,
+              "%s: it took %zu bytes", manner->name, most - before);
+    for (size_t i = 0; i < crowd_count; i++)
+        sys_client_close(&crowd[i]);
+    wait_until_gone();
+}
+
+static void no_crowd_keeps_devices_out(void **state)
+{
+    struct sys_client inside;
+
+    (void)state;
+    sys_must(&gateway, &inside, sys_connect(&gateway, &inside, SYS_TLS13));
+    sys_must(&gateway, &inside, sys_client_login(&inside, insider.token, GW_RESPONSE_OK));
+    for (size_t i = 0; i < GW_ARRAY_COUNT(manners); i++)
+        keeps_nobody_out(&manners[i], &inside);
+    sys_client_close(&inside);
+}
+
+/* Connections that come, say something wrong and are cut at once, from an address each. */
+static void a_flood_of_connections_leaves_nothing_behind(void **state)
+{
+    double unknown = sys_metric(&gateway, "tollgate_logins_unknown_total");
+    double accepted = sys_metric(&gateway, "tollgate_accepted_total");
+    static const char login[] = "\x1d\0\1\0\x20"
+                                "nobody-has-this-token-0123456789";
+    static const struct manner liar = {"a wrong token",        SYS_PLAIN,        false,
+                                       (const uint8_t *)login, sizeof login - 1, false};
+    struct sys_client c;
+    size_t count = 5 * crowd_count;
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        come(&c, &liar, i);
+        if (i % 2 == 0 && c.fd >= 0) /* every second one hears the answer */
+            (void)sys_client_receive(&c, sys_ms(SOON_MS));
+        sys_client_cut(&c);
+    }
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    sys_must(&gateway, &c, sys_client_login(&c, device.token, GW_RESPONSE_OK));
+    for (uint64_t deadline = sys_now_ms() + sys_ms(SOON_MS);
+         sys_metric(&gateway, "tollgate_accepted_total") - accepted < (double)count;
+         sys_pause_ms(20))
+        sys_check(&gateway, sys_now_ms() < deadline, "not all were accepted");
+    wait_until_gone();
+    sys_client_close(&c);
+    assert_true(sys_metric(&gateway, "tollgate_logins_unknown_total") - unknown >=
+                (double)count / 2);
+    /* Each address failed once: none is locked out, however many there are. */
+    assert_true(sys_metric(&gateway, "tollgate_lockout_sources") == 0);
+}
+
+static int start(void **state)
+{
+    const char *asked = getenv("TOLLGATE_TEST_CROWD");
+    static struct sys_gateway_options options = {
+        .shards = SHARDS,
+        .lockout = "profile = \"nat\";",
+        .config = "handshakes_max = 64; stranger_s_max = 1;\n"}; /* HANDSHAKES_MAX */
+    struct rlimit files;
+
+    (void)state;
+    crowd_count = asked != NULL ? strtoul(asked, NULL, 10) : CROWD;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max < crowd_count + 64)
+        return -1;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        return -1;
+    crowd = calloc(crowd_count, sizeof *crowd);
+    if (crowd == NULL)
+        return -1;
+    /* Shards get their share by a hash: with a third more connections than slots both are full. */
+    options.sessions = (uint32_t)crowd_count / 3;
+    sys_gateway_create(&gateway, &options);
+    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
+    sys_devices_add(&gateway, SYS_PRODUCT, &insider, 1);
+    sys_gateway_start(&gateway);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(manners); i++)
+        if (manners[i].bytes == hello)
+            manners[i].size = sys_client_hello(gateway.tls, TLS1_3_VERSION, hello, sizeof hello);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    if (gateway.pid != 0)
+        sys_gateway_stop(&gateway);
+    sys_gateway_destroy(&gateway);
+    free(crowd);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_crowd_keeps_devices_out),
+        cmocka_unit_test(a_flood_of_connections_leaves_nothing_behind),
+    };
+
+    return cmocka_run_group_tests_name("crowd", tests, start, stop);
+}
