@@ -386,6 +386,8 @@ void on_poll(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
         peer_gone(sh, s, GW_CLOSE_PEER_CLOSED);
         return;
     }
+    if ((c->res & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+        s->flags |= GW_SESSION_ENDING;
     s->flags |= GW_SESSION_READABLE; /* POLLHUP and POLLERR too: the recv tells which */
     if (c->last && !has(s, GW_SESSION_CANCELLED)) {
         gw_ring_poll(sh->ring, slot_of(sh, s), s->generation);
@@ -402,7 +404,8 @@ void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
     s->flags &= ~(uint32_t)GW_SESSION_RECV;
     sh->receives_inflight--;
     if (c->res > 0) {
-        if (!c->nonempty) {
+        /* A reset makes no socket "nonempty", and its event may have come before this recv. */
+        if (!c->nonempty && !has(s, GW_SESSION_ENDING)) {
             s->flags &= ~(uint32_t)GW_SESSION_READABLE;
             cold->slow_tick = 0; /* it caught up */
         }

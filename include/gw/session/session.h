@@ -87,6 +87,7 @@ enum gw_session_flags {
     GW_SESSION_IDLE = 1 << 23,        /* not logged in, and waits, or is waited for          */
     GW_SESSION_GREETING = 1 << 24,    /* HANDSHAKE: its hello is not whole yet               */
     GW_SESSION_ANSWERED = 1 << 25,    /* HANDSHAKE: its hello was answered                   */
+    GW_SESSION_ENDING = 1 << 26,      /* the poll told of an end that no recv has read yet   */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
