@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 #include "control_link.h"
-#include "harness.h"
+#include "group.h"
 
 enum { SOON_MS = 5000, SHARDS = 4, DEVICES = 24, EXIT_LATER = 75 };
 
@@ -639,35 +639,31 @@ static void the_socket_is_for_its_group_and_survives_a_kill(void **state)
     free(text);
 }
 
-static const struct sys_gateway_options options = {
-    .shards = SHARDS,
-    .config = "control: { path = \"control\"; };\n"
-              "bridge: { targets_max = 2; sessions_max = 4; };\n",
-};
-
-static int start(void **state)
+static void open_desk(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     socket_path = sys_text("%s/control", gateway.dir);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, GW_ARRAY_COUNT(devices));
-    sys_gateway_start(&gateway);
-    return control_open(&desk, socket_path) ? 0 : -1;
+    assert_true(control_open(&desk, socket_path));
 }
 
-static int stop(void **state)
+static void close_desk(void)
 {
-    (void)state;
     control_close(&desk);
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
     free(socket_path);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "downlink",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS,
+                    .config = "control: { path = \"control\"; };\n"
+                              "bridge: { targets_max = 2; sessions_max = 4; };\n"},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+        .started = open_desk,
+        .finish = close_desk,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_on_any_shard_gets_what_is_sent),
         cmocka_unit_test(tollgatectl_sends_loads_restarts_and_asks),
@@ -683,5 +679,5 @@ int main(void)
         cmocka_unit_test(the_socket_is_for_its_group_and_survives_a_kill),
     };
 
-    return cmocka_run_group_tests_name("downlink", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 
 #define INFO_REQUIRED "TMPLinfoneed1"
 
@@ -430,30 +430,20 @@ static void without_values_a_sync_is_silence(void **state)
     expect_after_login(&device, "vw|1|written");
 }
 
-static const struct sys_gateway_options options = {
-    .shards = 2, .slow_disk = true, .config = "rate: { burst = 1000; };\n"};
-
-static int set_up(void **state)
+static void add_products(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", INFO_REQUIRED, "--org", "Test", "--name",
                  "Strict", "--plain", "--info-required", NULL));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "values",
+        .gateway = &gateway,
+        .options = {.shards = 2, .slow_disk = true, .config = "rate: { burst = 1000; };\n"},
+        .prepare = add_products,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_gets_what_it_wrote),
         cmocka_unit_test(what_is_asked_for_twice_is_given_once),
@@ -473,5 +463,5 @@ int main(void)
         cmocka_unit_test(without_values_a_sync_is_silence),
     };
 
-    return cmocka_run_group_tests_name("values", tests, set_up, tear_down);
+    return SYS_GROUP_RUN(&group, tests);
 }
