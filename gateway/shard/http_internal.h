@@ -1,5 +1,5 @@
 /*
- * What requests of the device API mean, between http.c, which has the connection, and http_api.c,
+ * What requests of the device API mean, between http.c, which has the connection, and http_route.c,
  * which has the endpoints and knows no session, lane or socket.
  *
  *     http_route        which endpoint, whose token; before the body is there
@@ -69,6 +69,9 @@ struct http_call {
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };
+
+/* From now on the call is to be refused. `message` lives as long as the call. */
+void http_refuse(struct http_call *call, uint16_t status, const char *message);
 
 /* Fills endpoint, what, token, pin_text and legacy; status says whether there is such an endpoint.
  */

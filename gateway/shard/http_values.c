@@ -14,8 +14,7 @@ static const char JSON[] = "application/json;charset=utf-8";
 
 static bool refuse(struct http_call *call, uint16_t status, const char *message)
 {
-    call->status = status;
-    call->message = message;
+    http_refuse(call, status, message);
     return false;
 }
 

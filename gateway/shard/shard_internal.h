@@ -8,7 +8,10 @@
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   http.c       HTTP connections: requests out of plaintext, answers in their order
- *   http_api.c   what the requests of devices mean: a table of endpoints
+ *   http_route.c    which endpoint a request is for: a table
+ *   http_params.c   what stands in a query, and records in the making
+ *   http_writes.c   requests to be recorded, read
+ *   http_questions.c   requests that ask something, read
  *   http_points.c   values with times of their own, out of a batch
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
