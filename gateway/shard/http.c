@@ -308,12 +308,13 @@ static bool chunks_may_take(const struct gw_shard *sh, size_t bytes)
 
 /* They hold what was acknowledged (uplink, I3), and no answer waits for the disk here (I1). */
 static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
-                                   struct http_call *call, struct answer answer, uint32_t device)
+                                   struct http_call *call, struct answer answer,
+                                   const struct gw_grant *grant)
 {
-    struct http_values_body body;
+    struct pin_source source = pins_of(sh, grant->device, grant->product);
+    struct http_body body;
 
-    if (!http_values_read(sh->values, device, call, sh->content, sh->options.http.answer_bytes_max,
-                          &body))
+    if (!http_values_read(&source, call, sh->content, sh->options.http.answer_bytes_max, &body))
         return REFUSED;
     if (body.bytes.size > GW_CHUNK_DATA_BYTES && !chunks_may_take(sh, body.bytes.size))
         return REFUSED;
@@ -323,16 +324,29 @@ static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
     return TAKEN;
 }
 
+static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
+                                  struct answer answer, uint32_t device)
+{
+    struct http_body body;
+
+    if (!http_field_read(sh->reader, device, call, sh->content, sizeof sh->content, &body))
+        return REFUSED;
+    answer.type = body.type;
+    answer.body = body.bytes;
+    respond(sh, s, &answer);
+    return TAKEN;
+}
+
 /* Does what the call asks for. */
 static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
-                               const struct answer *answer, uint32_t device)
+                               const struct answer *answer, const struct gw_grant *grant)
 {
     enum progress progress;
 
     switch (call->what) {
     case HTTP_CALL_RECORDS:
     case HTTP_CALL_POINTS:
-        speak_for(sh, s, device);
+        speak_for(sh, s, grant->device);
         progress =
             call->what == HTTP_CALL_RECORDS ? record_all(sh, s, call) : record_points(sh, s, call);
         if (progress == TAKEN) {
@@ -342,12 +356,18 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
         return progress;
     case HTTP_CALL_CONNECTED:
         remember(cold_of(sh, s), answer);
-        return ask_owner(sh, s, device);
+        return ask_owner(sh, s, grant->device);
+    case HTTP_CALL_APP:
+        remember(cold_of(sh, s), answer);
+        answer_connected(sh, s, false);
+        return TAKEN;
     case HTTP_CALL_TIME:
         answer_time(sh, s, *answer);
         return TAKEN;
     case HTTP_CALL_VALUES:
-        return answer_values(sh, s, call, *answer, device);
+        return answer_values(sh, s, call, *answer, grant);
+    case HTTP_CALL_FIELD:
+        return answer_field(sh, s, call, *answer, grant->device);
     case HTTP_CALL_PREFLIGHT:
         break;
     }
@@ -387,7 +407,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
         return true;
     }
     if (call->status == 200) {
-        progress = carry_out(sh, s, call, &answer, grant.device);
+        progress = carry_out(sh, s, call, &answer, &grant);
         if (progress != REFUSED)
             return progress == TAKEN;
         if (!may_answer(cold)) /* by then there may be room */

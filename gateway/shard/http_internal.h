@@ -8,6 +8,7 @@
  *                       nothing of a request that is refused is recorded
  *     http_call_check   what its product has to say to that
  *     http_values_read  and what the answer is, where last values were asked for
+ *     http_field_read   or a field of the device's metadata
  */
 #ifndef GW_SHARD_HTTP_INTERNAL_H
 #define GW_SHARD_HTTP_INTERNAL_H
@@ -18,7 +19,8 @@
 #include <gw/journal/record.h>
 #include <gw/shard/shard.h>
 #include <gw/token/index.h>
-#include <gw/values/values.h>
+
+#include "pin_values.h"
 
 enum {
     HTTP_HEAD_BYTES_MAX = 65536,    /* what the parameters of these names may be at most */
@@ -50,8 +52,10 @@ struct http_call {
         HTTP_CALL_RECORDS,
         HTTP_CALL_POINTS,
         HTTP_CALL_CONNECTED, /* is the device connected?  */
+        HTTP_CALL_APP,       /* is an app? None ever is   */
         HTTP_CALL_TIME,
         HTTP_CALL_VALUES,
+        HTTP_CALL_FIELD, /* of its metadata */
         HTTP_CALL_PREFLIGHT,
     } what;
     uint32_t record_count;
@@ -66,6 +70,7 @@ struct http_call {
     } form;                /* of VALUES                        */
     uint32_t pin_count;
     struct http_pin pins[HTTP_RECORDS_MAX]; /* of VALUES: each once */
+    struct gw_bytes field;                  /* of FIELD: its name   */
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };
@@ -104,14 +109,17 @@ bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_
  */
 void http_call_check(struct gw_index_reader *reader, uint32_t product, struct http_call *call);
 
-struct http_values_body {
+struct http_body {
     const char *type;
-    struct gw_bytes bytes; /* in the room, or the reader's: until its pause */
+    struct gw_bytes bytes; /* in the room, or a reader's: until its pause */
 };
 
 /* What answers a call for last values; false: call->status and message say why there is none. */
-GW_MUST_USE bool http_values_read(struct gw_values_reader *values, uint32_t device,
-                                  struct http_call *call, uint8_t *room, size_t capacity,
-                                  struct http_values_body *out);
+GW_MUST_USE bool http_values_read(const struct pin_source *source, struct http_call *call,
+                                  uint8_t *room, size_t capacity, struct http_body *out);
+/* The same for a metadata field. */
+GW_MUST_USE bool http_field_read(struct gw_index_reader *reader, uint32_t device,
+                                 struct http_call *call, uint8_t *room, size_t capacity,
+                                 struct http_body *out);
 
 #endif

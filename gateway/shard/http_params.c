@@ -130,6 +130,23 @@ bool http_pin_segment(struct http_reading *r, char *bank, uint8_t *pin)
     return false;
 }
 
+bool http_field_parameter(struct http_reading *r, struct gw_bytes *field, bool dotted)
+{
+    static const char *const missing[] = {"MetaField doesn't exist", "MetaField doesn't exist."};
+    static const char *const wrong[] = {"Wrong metaField format", "Wrong metaField format."};
+    uint64_t number;
+
+    if (http_find_text(r, "metaFieldId", field) && field->size > 0) {
+        http_refuse(r->call, 400,
+                    gw_json_integer(*field, &number) ? missing[dotted] : wrong[dotted]);
+        return false;
+    }
+    if (http_find_text(r, "metaFieldName", field) && field->size > 0)
+        return true;
+    http_refuse(r->call, 400, wrong[dotted]);
+    return false;
+}
+
 bool http_has_parameter(const struct http_reading *r, const char *wanted)
 {
     struct gw_bytes rest = r->request->query, name, value;

@@ -8,6 +8,13 @@ void http_read_connected(struct http_reading *r)
     r->call->what = HTTP_CALL_CONNECTED;
 }
 
+/* Apps of the vendor's speak to a cloud; who sends to devices here is a program, and tells nobody.
+ */
+void http_read_app(struct http_reading *r)
+{
+    r->call->what = HTTP_CALL_APP;
+}
+
 void http_read_time(struct http_reading *r)
 {
     r->call->what = HTTP_CALL_TIME;
@@ -22,6 +29,13 @@ static void add_pin(struct http_call *call, char bank, uint8_t number)
         http_refuse(call, 400, "Too many pins. Ask for 256 at most.");
     else
         call->pins[call->pin_count++] = (struct http_pin){.bank = bank, .number = number};
+}
+
+/* By name only, as it is written. */
+void http_read_metadata(struct http_reading *r)
+{
+    if (http_field_parameter(r, &r->call->field, true))
+        r->call->what = HTTP_CALL_FIELD;
 }
 
 /* get: "v1[&v2 ...]", or "pin=V1". A value here was meant for update. */

@@ -45,6 +45,12 @@ GW_MUST_USE bool http_pin_of(struct gw_bytes text, char *bank, uint8_t *pin);
  * The index knows a datastream by its pin alone, so none has a number.
  */
 GW_MUST_USE bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin);
+/*
+ * The metadata field of the query, by name: numbers of fields are the template's, and none is
+ * known. False, refused; the vendor ends its sentences about reading with a dot, those about
+ * writing not.
+ */
+GW_MUST_USE bool http_field_parameter(struct http_reading *r, struct gw_bytes *field, bool dotted);
 /* The pin of a path; false, refused, when it is none. */
 GW_MUST_USE bool http_pin_segment(struct http_reading *r, char *bank, uint8_t *pin);
 /* NULL, refused, when there are too many. */
@@ -64,7 +70,9 @@ void http_read_meta(struct http_reading *r);
 
 /* http_questions.c */
 void http_read_connected(struct http_reading *r);
+void http_read_app(struct http_reading *r);
 void http_read_time(struct http_reading *r);
+void http_read_metadata(struct http_reading *r);
 void http_read_get(struct http_reading *r);
 void http_read_get_all(struct http_reading *r);
 void http_read_legacy_get(struct http_reading *r);

@@ -29,6 +29,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/get", http_read_get, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/getAll", http_read_get_all, false},
     {GW_HTTP_GET, "/external/api/logEvent", http_read_event, false},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/device/meta", http_read_metadata, false},
     {GW_HTTP_GET, "/external/api/device/meta/update", http_read_meta, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isHardwareConnected", http_read_connected, false},
     {GW_HTTP_GET, "/{token}/update/{pin}", http_read_legacy_update, true},
@@ -37,6 +38,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_PUT, "/{token}/extra/pin/{pin}", http_read_legacy_points, true},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/get/{pin}", http_read_legacy_get, true},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/isHardwareConnected", http_read_connected, true},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/isAppConnected", http_read_app, true},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/{token}/rtc", http_read_time, true},
 };
 

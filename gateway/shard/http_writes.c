@@ -304,20 +304,14 @@ void http_read_event(struct http_reading *r)
     }
 }
 
-/* By name only: numbers of fields are the template's. */
 void http_read_meta(struct http_reading *r)
 {
     struct gw_bytes field, value;
     struct gw_record *record;
-    uint64_t number;
 
-    if (http_find_text(r, "metaFieldId", &field) && field.size > 0) {
-        http_refuse(r->call, 400,
-                    gw_json_integer(field, &number) ? "MetaField doesn't exist"
-                                                    : "Wrong metaField format");
-    } else if (!http_find_text(r, "metaFieldName", &field) || field.size == 0) {
-        http_refuse(r->call, 400, "Wrong metaField format");
-    } else if (!http_find_text(r, "value", &value) || value.size == 0) {
+    if (!http_field_parameter(r, &field, false))
+        return;
+    if (!http_find_text(r, "value", &value) || value.size == 0) {
         http_refuse(r->call, 400, "Wrong value");
     } else {
         record = http_add_record(r, GW_RECORD_META_SET);

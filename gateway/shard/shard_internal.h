@@ -17,7 +17,8 @@
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
  *   answers.c    answers that wait for the disk
- *   sync.c       last values for a device that asks for them
+ *   sync.c       last values for a device that asks for them, or comes online
+ *   pin_values.c what value a pin has: the last written, or its datastream's initial one
  *   send.c       answers to records of TLS to the socket
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
@@ -41,6 +42,7 @@
 #include <gw/wire/body.h>
 
 #include "http_internal.h"
+#include "pin_values.h"
 
 /* ---- directory: where the devices that this shard owns are connected ---- */
 
@@ -365,6 +367,12 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s);
 /* Answers GW_ASK_VALUES. False: not now, or not all of it: the frame is to be taken again. */
 GW_MUST_USE bool answer_sync(struct gw_shard *sh, struct gw_session *s,
                              const struct gw_session_todo *todo);
+/*
+ * Pays GW_SESSION_SYNC_OWED: sends the values of the pins that are marked for it. False: not all of
+ * them yet, nothing of the session is taken before, and on_send comes back.
+ */
+bool give_marked(struct gw_shard *sh, struct gw_session *s);
+struct pin_source pins_of(const struct gw_shard *sh, uint32_t device, uint32_t product);
 
 /* send.c */
 void reply_status(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id, uint16_t status);

@@ -168,6 +168,18 @@ static const struct {
     {"GET /external/api/logEvent?token={T}" END, 400, ERROR("Event code is not provided."), NULL},
     {"GET /external/api/logEvent?token={T}&code=" END, 400, ERROR("Event code is not provided."),
      NULL},
+    {"GET /external/api/device/meta?token={T}&metaFieldName=Serial%20Number" END, 200,
+     "{\"type\":\"Text\",\"value\":\"A \\\"7\\\"\"}", NULL},
+    {"HEAD /external/api/device/meta?token={T}&metaFieldName=Serial%20Number" END, 200, "", NULL},
+    {"GET /external/api/device/meta?token={T}&metaFieldName=Serial" END, 400,
+     ERROR("MetaField doesn't exist."), NULL},
+    {"GET /external/api/device/meta?token={T}&metaFieldId=1" END, 400,
+     ERROR("MetaField doesn't exist."), NULL},
+    {"GET /external/api/device/meta?token={T}&metaFieldId=x" END, 400,
+     ERROR("Wrong metaField format."), NULL},
+    {"GET /external/api/device/meta?token={T}" END, 400, ERROR("Wrong metaField format."), NULL},
+    {"GET /external/api/device/meta?token=" UNKNOWN "&metaFieldName=Serial%20Number" END, 400,
+     INVALID_TOKEN, NULL},
     {"GET /external/api/device/meta/update?token={T}&metaFieldName=Serial%20Number&value=7" END,
      200, "", "meta_set Serial Number 37"},
     {"GET /external/api/device/meta/update?token={T}&metaFieldId=1&value=7" END, 400,
@@ -176,6 +188,9 @@ static const struct {
      ERROR("Wrong metaField format"), NULL},
     {"GET /external/api/device/meta/update?token={T}&metaFieldName=a" END, 400,
      ERROR("Wrong value"), NULL},
+    /* what is recorded of metadata changes none */
+    {"GET /external/api/device/meta?token={T}&metaFieldName=Serial%20Number" END, 200,
+     "{\"type\":\"Text\",\"value\":\"A \\\"7\\\"\"}", NULL},
     /* questions */
     {"GET /external/api/isHardwareConnected?token={T}" END, 200, "false", NULL},
     {"HEAD /external/api/isHardwareConnected?token={T}" END, 200, "", NULL},
@@ -187,6 +202,9 @@ static const struct {
     {"PUT /{T}/update/V1" JSON "Content-Length: 5\r\n\r\n[\"8\"]", 200, "", "write v1 38"},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 9\r\n\r\n[\"8\",\"9\"]", 200, "", "write v1 380039"},
     {"GET /{T}/isHardwareConnected" END, 200, "false", NULL},
+    {"GET /{T}/isAppConnected" END, 200, "false", NULL},
+    {"HEAD /{T}/isAppConnected" END, 200, "", NULL},
+    {"GET /" UNKNOWN "/isAppConnected" END, 400, "Invalid token.", NULL},
     {"GET /" UNKNOWN "/update/V1?value=9" END, 400, "Invalid token.", NULL},
     {"GET /{T}/update/Q1?value=9" END, 400, "Wrong pin format.", NULL},
     {"GET /{T}/update/V1" END, 400, "Wrong request format.", NULL},
@@ -463,8 +481,19 @@ static void every_curl_line_of_the_documentation_works(void **state)
         free(script);
         lines++;
     }
-    assert_true(lines >= 14);
+    assert_true(lines >= 20);
     free(page);
+}
+
+static void give_fields(void)
+{
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        char *number = sys_text("%u", devices[t].number);
+
+        free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Serial Number", "A \"7\"",
+                     NULL));
+        free(number);
+    }
 }
 
 int main(void)
@@ -476,6 +505,7 @@ int main(void)
         .devices = devices,
         .device_count = GW_ARRAY_COUNT(devices),
         .updates = &updates,
+        .prepare = give_fields,
     };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_endpoint_answers_as_documented),

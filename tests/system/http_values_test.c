@@ -106,6 +106,37 @@ static void a_reader_sees_what_was_acknowledged(void **state)
     sys_client_close(&board);
 }
 
+static void a_pin_has_its_initial_value_until_it_is_written(void **state)
+{
+    struct sys_device device;
+    struct sys_client c;
+
+    (void)state;
+    free(sys_ctl(&gateway, NULL, "product", "add", "--id", "TMPLinitial", "--org", "Test",
+                 "--plain", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", "TMPLinitial", "V1", "--type", "int",
+                 "--default", "5", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", "TMPLinitial", "V2", "--type",
+                 "location", "--default", "2.17,41.40", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", "TMPLinitial", "V3", "--type",
+                 "string", NULL));
+    sys_devices_add(&gateway, "TMPLinitial", &device, 1);
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    http_must(&gateway, &c, &device, "GET /external/api/get?token={T}&v1" END, 200, "5");
+    http_must(&gateway, &c, &device, "GET /{T}/get/V1" END, 200, "[\"5\"]");
+    http_must(&gateway, &c, &device, "GET /external/api/get?token={T}&v2" END, 200, "[2.17,41.40]");
+    http_must(&gateway, &c, &device, "GET /external/api/get?token={T}&v3" END, 400, NO_VALUE);
+    http_must(&gateway, &c, &device, "GET /external/api/getAll?token={T}" END, 200,
+              "{\"v1\":5,\"v2\":[2.17,41.40]}");
+    http_must(&gateway, &c, &device, "GET /external/api/update?token={T}&v1=6" END, 200, "");
+    http_must(&gateway, &c, &device, "GET /external/api/update?token={T}&v3=x" END, 200, "");
+    http_must(&gateway, &c, &device, "GET /external/api/get?token={T}&v3&v2&v1" END, 200,
+              "{\"v3\":\"x\",\"v2\":[2.17,41.40],\"v1\":6}");
+    http_must(&gateway, &c, &device, "GET /external/api/getAll?token={T}" END, 200,
+              "{\"v1\":6,\"v2\":[2.17,41.40],\"v3\":\"x\"}");
+    sys_client_close(&c);
+}
+
 /* Gives pins a thousand bytes each; what getAll says of them, but for the braces. Owned. */
 static char *fill_pins(const struct sys_device *device, int from, int to)
 {
@@ -288,6 +319,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connected_device_is_seen_from_everywhere),
         cmocka_unit_test(a_reader_sees_what_was_acknowledged),
+        cmocka_unit_test(a_pin_has_its_initial_value_until_it_is_written),
         cmocka_unit_test(a_long_answer_comes_whole),
         cmocka_unit_test(a_write_reaches_the_connected_device),
         cmocka_unit_test(without_last_values_nothing_is_read),

@@ -81,6 +81,7 @@ enum gw_session_flags {
     GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
     GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
+    GW_SESSION_SYNC_OWED = 1 << 22,   /* it said who it is, and is to get the marked values */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
@@ -109,7 +110,7 @@ struct gw_session {
     uint8_t close_reason; /* enum gw_close_reason; written once, entering CLOSING             */
     union {
         uint8_t listener; /* before the login                                                 */
-        uint8_t sync_at;  /* LIVE: how many pins of the sync in front were answered           */
+        uint8_t sync_at;  /* LIVE: how far the sync in front, or what is owed, was answered   */
     };
 };
 _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");
