@@ -23,6 +23,7 @@
 #include <gw/base/assert.h>
 #include <gw/base/log.h>
 #include <gw/base/slab.h>
+#include <gw/journal/record.h>
 #include <gw/shard/downlink.h>
 #include <gw/token/catalog.h>
 #include <gw/wire/body.h>
@@ -316,6 +317,7 @@ static void set_out(struct commands *c, struct gw_control_client from, json_t *i
     command->downlink.desk = &c->desk;
     command->downlink.device = device;
     command->downlink.question = r->part_count == 0;
+    command->downlink.recorded_as = r->frame_type == GW_FRAME_HARDWARE ? GW_RECORD_FROM_CONTROL : 0;
     bytes = gw_body_join(command->body, c->body_bytes_max, r->parts, r->part_count);
     command->downlink.frame =
         (struct gw_frame){.type = r->frame_type, .body = gw_bytes_of(command->body, bytes)};

@@ -24,6 +24,7 @@
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
  *   downlink.c   frames to devices on any shard, and what became of them
+ *   written.c    what is written to a device by others, in the log
  *   bridge.c     devices that write to other devices
  */
 #ifndef GW_SHARD_SHARD_INTERNAL_H
@@ -164,7 +165,9 @@ struct gw_shard {
     struct gw_timer_wheel wheel;
     struct gw_instant start;
     uint32_t live_count, http_count, open_count, handshake_count, accepting_count;
-    uint64_t login_count; /* for session epochs */
+    uint64_t login_count;   /* for session epochs */
+    uint64_t written_epoch; /* of records of what others wrote to our devices */
+    uint32_t written_sequence;
 
     /* work that waits */
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
@@ -389,6 +392,7 @@ void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
 struct downlink_origin {
     uint32_t slot, generation; /* it may have closed when the result comes                        */
     uint32_t tag;              /* the asker's own, to tell its questions apart                    */
+    uint8_t recorded_as;       /* see struct gw_downlink                                          */
     void (*done)(struct gw_shard *sh, const struct downlink_origin *origin,
                  enum gw_downlink_result result);
 };
@@ -408,6 +412,9 @@ void downlinks_handle(struct gw_shard *sh, struct gw_inbox_item *items);
 uint32_t downlink_slot_bytes(const struct gw_shard_options *options);
 /* For frames to the device that answer none of its own; never 0. */
 uint16_t next_own_id(struct gw_session_cold *cold);
+
+/* written.c: false when the log has no room for it */
+GW_MUST_USE bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink);
 
 /* bridge.c */
 void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo *todo);
