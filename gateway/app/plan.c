@@ -177,7 +177,8 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
                  .point_age_s_max = config->http_point_age_s_max,
                  .request_s_max = config->http_request_s_max,
                  .idle_s_max = config->http_idle_s_max,
-                 .cors_origin = config->http_cors_origin},
+                 .cors_origin = config->http_cors_origin,
+                 .acme_folder = config->http_acme_folder},
         .ring = plan_ring(config),
         .listener_count = config->listener_count,
     };

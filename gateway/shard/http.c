@@ -337,6 +337,21 @@ static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, str
     return TAKEN;
 }
 
+/* On the plain port alone: whoever holds the name's certificate need not prove that he has it. */
+static enum progress answer_challenge(struct gw_shard *sh, struct gw_session *s,
+                                      struct http_call *call, struct answer answer)
+{
+    const char *folder = has(s, GW_SESSION_TLS) ? NULL : sh->options.http.acme_folder;
+    struct http_body body;
+
+    if (!http_challenge_read(folder, call, sh->content, sizeof sh->content, &body))
+        return REFUSED;
+    answer.type = body.type;
+    answer.body = body.bytes;
+    respond(sh, s, &answer);
+    return TAKEN;
+}
+
 /* Does what the call asks for. */
 static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
                                const struct answer *answer, const struct gw_grant *grant)
@@ -368,10 +383,17 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
         return answer_values(sh, s, call, *answer, grant);
     case HTTP_CALL_FIELD:
         return answer_field(sh, s, call, *answer, grant->device);
+    case HTTP_CALL_CHALLENGE:
+        return answer_challenge(sh, s, call, *answer);
     case HTTP_CALL_PREFLIGHT:
         break;
     }
-    gw_unreachable("a preflight has no token");
+    gw_unreachable("a preflight asks for nothing");
+}
+
+static bool needs_token(const struct http_call *call)
+{
+    return call->what != HTTP_CALL_PREFLIGHT && call->what != HTTP_CALL_CHALLENGE;
 }
 
 /* A whole request. False: it has to wait, and is looked at again. */
@@ -388,7 +410,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
     enum progress progress;
 
     http_route(request, call);
-    if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT &&
+    if (call->status == 200 && needs_token(call) &&
         !token_is_refused(sh, s, call, &grant, &call->status, &call->message))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
@@ -440,7 +462,7 @@ static void look_at_head(struct gw_shard *sh, struct gw_session *s,
 
     cold->http.flags |= GW_SESSION_HTTP_LOOKED;
     http_route(request, call);
-    if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT)
+    if (call->status == 200 && needs_token(call))
         (void)token_is_refused(sh, s, call, &grant, &call->status, &call->message);
     if (call->status != 200) {
         struct answer answer = {.status = call->status,

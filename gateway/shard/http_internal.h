@@ -32,6 +32,8 @@ enum {
     HTTP_REFUSAL_BYTES_MAX = 512,
 };
 
+#define HTTP_NOTHING_THERE "There is nothing of this name."
+
 struct http_endpoint;
 
 struct http_pin {
@@ -47,7 +49,7 @@ struct http_call {
     bool legacy;                          /* refusals are plain text                            */
     char allow[32];                       /* with 405 and to OPTIONS                            */
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
-    struct gw_bytes pin_text;             /* of a path that names one                           */
+    struct gw_bytes segment;              /* of a path that names a pin, or a file              */
     enum {
         HTTP_CALL_RECORDS,
         HTTP_CALL_POINTS,
@@ -55,8 +57,9 @@ struct http_call {
         HTTP_CALL_APP,       /* is an app? None ever is   */
         HTTP_CALL_TIME,
         HTTP_CALL_VALUES,
-        HTTP_CALL_FIELD, /* of its metadata */
-        HTTP_CALL_PREFLIGHT,
+        HTTP_CALL_FIELD,     /* of its metadata */
+        HTTP_CALL_PREFLIGHT, /* this and the next: of anybody, without a token */
+        HTTP_CALL_CHALLENGE,
     } what;
     uint32_t record_count;
     struct gw_record records[HTTP_RECORDS_MAX]; /* kind, pin, name, value, flags                */
@@ -78,7 +81,7 @@ struct http_call {
 /* From now on the call is to be refused. `message` lives as long as the call. */
 void http_refuse(struct http_call *call, uint16_t status, const char *message);
 
-/* Fills endpoint, what, token, pin_text and legacy; status says whether there is such an endpoint.
+/* Fills endpoint, what, token, segment and legacy; status says whether there is such an endpoint.
  */
 void http_route(const struct gw_http_request *request, struct http_call *call);
 
@@ -121,5 +124,8 @@ GW_MUST_USE bool http_values_read(const struct pin_source *source, struct http_c
 GW_MUST_USE bool http_field_read(struct gw_index_reader *reader, uint32_t device,
                                  struct http_call *call, uint8_t *room, size_t capacity,
                                  struct http_body *out);
+/* The same for ACME: the file that was named, in the folder; NULL: there is none. */
+GW_MUST_USE bool http_challenge_read(const char *folder, struct http_call *call, uint8_t *room,
+                                     size_t capacity, struct http_body *out);
 
 #endif

@@ -124,7 +124,7 @@ bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin)
 
 bool http_pin_segment(struct http_reading *r, char *bank, uint8_t *pin)
 {
-    if (http_pin_of(r->call->pin_text, bank, pin))
+    if (http_pin_of(r->call->segment, bank, pin))
         return true;
     http_refuse(r->call, 400, HTTP_WRONG_PIN);
     return false;

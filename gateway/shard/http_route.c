@@ -15,12 +15,13 @@
 
 struct http_endpoint {
     unsigned methods; /* enum gw_http_method, several */
-    const char *path; /* with "{token}" and "{pin}" for segments that name them */
-    void (*read)(struct http_reading *);
+    const char *path; /* with "{token}", and "{pin}" or "{file}", for segments that name them */
+    void (*read)(struct http_reading *); /* NULL: nothing is, nor asked for a token */
     bool legacy; /* of old servers: the token in the path, refusals in plain text */
 };
 
 static const struct http_endpoint endpoints[] = {
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/.well-known/acme-challenge/{file}", NULL, false},
     {GW_HTTP_GET, "/external/api/update", http_read_update, false},
     {GW_HTTP_PUT, "/external/api/update/pin", http_read_put, false},
     {GW_HTTP_GET, "/external/api/update/property", http_read_property, false},
@@ -58,18 +59,19 @@ static bool take_segment(struct gw_bytes *rest, struct gw_bytes *segment)
 
 /* The path as it came: an escape in it is a character of no endpoint. */
 static bool path_fits(const char *pattern, struct gw_bytes path, struct gw_bytes *token,
-                      struct gw_bytes *pin)
+                      struct gw_bytes *other)
 {
     struct gw_bytes wanted_rest = gw_bytes_text(pattern), wanted, segment;
 
-    *token = *pin = gw_bytes_of(NULL, 0);
+    *token = *other = gw_bytes_of(NULL, 0);
     while (take_segment(&wanted_rest, &wanted)) {
         if (!take_segment(&path, &segment))
             return false;
         if (gw_bytes_are(wanted, "{token}") && segment.size > 0)
             *token = segment;
-        else if (gw_bytes_are(wanted, "{pin}") && segment.size > 0)
-            *pin = segment;
+        else if ((gw_bytes_are(wanted, "{pin}") || gw_bytes_are(wanted, "{file}")) &&
+                 segment.size > 0)
+            *other = segment;
         else if (!gw_bytes_equal(wanted, segment))
             return false;
     }
@@ -106,7 +108,7 @@ static struct gw_bytes find_token(const struct gw_http_request *request, struct 
 
 void http_route(const struct gw_http_request *request, struct http_call *call)
 {
-    struct gw_bytes token, pin;
+    struct gw_bytes token, segment;
     unsigned allowed = 0;
     bool everything = gw_bytes_are(request->path, "*");
 
@@ -125,22 +127,25 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     for (size_t i = 0; i < GW_ARRAY_COUNT(endpoints); i++) {
         const struct http_endpoint *endpoint = &endpoints[i];
 
-        if (!everything && !path_fits(endpoint->path, request->path, &token, &pin))
+        if (!everything && !path_fits(endpoint->path, request->path, &token, &segment))
             continue;
         allowed |= endpoint->methods;
         if ((endpoint->methods & request->method) == 0 || call->endpoint != NULL)
             continue;
         call->endpoint = endpoint;
         call->legacy = endpoint->legacy;
-        call->pin_text = pin;
-        call->token = endpoint->legacy ? token : find_token(request, call);
+        call->segment = segment;
+        if (endpoint->read == NULL)
+            call->what = HTTP_CALL_CHALLENGE;
+        else
+            call->token = endpoint->legacy ? token : find_token(request, call);
     }
     if (allowed != 0)
         name_methods(allowed, call->allow);
     if (allowed != 0 && request->method == GW_HTTP_OPTIONS)
         call->what = HTTP_CALL_PREFLIGHT;
     else if (allowed == 0)
-        http_refuse(call, 404, "There is nothing of this name.");
+        http_refuse(call, 404, HTTP_NOTHING_THERE);
     else if (call->endpoint == NULL)
         http_refuse(call, 405, "This method is not allowed here.");
 }

@@ -16,6 +16,7 @@
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
+ *   http_challenge.c   answers to ACME, out of a folder
  *   answers.c    answers that wait for the disk
  *   sync.c       last values for a device that asks for them, or comes online
  *   pin_values.c what value a pin has: the last written, or its datastream's initial one

@@ -99,6 +99,7 @@ static const struct {
     {"GET /{T}/get/V99" END, 400, "Requested pin doesn't exist in the app.", NULL},
     {"GET /{T}/get/Q1" END, 400, "Wrong pin format.", NULL},
     {"GET /" UNKNOWN "/get/V1" END, 400, "Invalid token.", NULL},
+    {"GET /.well-known/acme-challenge/aa" END, 404, NOTHING_THERE, NULL},
     {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", 404, NOTHING_THERE, NULL},
     {"POST /external/api/update?token={T}&v1=5" END, 405, ERROR("This method is not allowed here."),
      NULL},

@@ -43,6 +43,7 @@ struct gw_shard_http_options {
     uint32_t request_s_max;    /* from a request's first byte to its last                      */
     uint32_t idle_s_max;       /* for the next request                                         */
     const char *cors_origin;   /* NULL: pages of other origins may not read our answers        */
+    const char *acme_folder;   /* NULL: no challenge of ACME is answered                       */
 };
 
 struct gw_shard_options {
