@@ -151,6 +151,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .downlink_pending_max = config->downlink_pending_max,
         .bridge_sessions_max = config->bridge_sessions_max,
         .bridge_targets_max = config->bridge_targets_max,
+        .bindings_max = config->provision_pending_max,
         .downlink_bytes_max = config->downlink_bytes_max,
         .handshake_s_max = config->handshake_s_max,
         .login_s_max = config->login_s_max,

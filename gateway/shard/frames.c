@@ -334,6 +334,8 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
         gw_session_frame(s, cold, &sh->options.limits, &frame, gw_ring_wall_us(sh->ring), &todo);
         if (todo.ask == GW_ASK_VALUES && !answer_sync(sh, s, &todo))
             break;
+        if (todo.ask == GW_ASK_PRODUCT && !bind_product(sh, s, &todo))
+            break;
         taken += used;
         COUNT(sh, frames);
         if (s->state == GW_SESSION_LIVE)

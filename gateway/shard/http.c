@@ -193,9 +193,11 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
         return true;
     }
     /* Such a product's updates count only once its info frame named it, and HTTP has none. */
-    if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0) {
+    if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0 && !call->binds) {
         *status = 403;
-        *message = "This product's devices must name it, which needs the device protocol.";
+        *message = (grant->product_flags & GW_PRODUCT_PROVISIONS) != 0
+                       ? "The device has to be provisioned first."
+                       : "This product's devices must name it, which needs the device protocol.";
         return true;
     }
     return false;
@@ -337,6 +339,51 @@ static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, str
     return TAKEN;
 }
 
+/*
+ * The device of a token for provisioning is bound by others, and meanwhile the request stays where
+ * it is. When it is looked at again, the device is of its product, and what it told is recorded.
+ */
+static enum progress provision(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
+                               const struct gw_grant *grant)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    bool unbound = (cold->http.flags & GW_SESSION_HTTP_UNBOUND) != 0;
+    uint16_t status;
+
+    cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_UNBOUND;
+    if ((grant->product_flags & GW_PRODUCT_PROVISIONS) == 0) {
+        if (gw_index_product_is(sh->reader, grant->product, call->field))
+            return record_all(sh, s, call);
+        http_refuse(call, 400, "The device is provisioned for another template.");
+        return REFUSED;
+    }
+    if (unbound)
+        return REFUSED;
+    status = ask_binding(sh, s, grant->device, grant->product, call->field);
+    if (status == GW_RESPONSE_NOT_AUTHENTICATED)
+        http_refuse(call, 400, HTTP_WRONG_TEMPLATE);
+    if (status != 0)
+        return REFUSED;
+    cold->http.flags |= GW_SESSION_HTTP_ASKED;
+    return WAITS;
+}
+
+void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    gw_assert((cold->http.flags & GW_SESSION_HTTP_ASKED) != 0);
+    cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_ASKED;
+    if (result == GW_BINDING_BOUND)
+        COUNT(sh, bindings_made);
+    else
+        COUNT(sh, bindings_refused);
+    if (result != GW_BINDING_BOUND)
+        cold->http.flags |= GW_SESSION_HTTP_UNBOUND;
+    gw_index_reader_pause(sh->reader); /* the turn's transaction may be older than the answer */
+    resume_reading(sh, s);
+}
+
 /* On the plain port alone: whoever holds the name's certificate need not prove that he has it. */
 static enum progress answer_challenge(struct gw_shard *sh, struct gw_session *s,
                                       struct http_call *call, struct answer answer)
@@ -361,9 +408,11 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
     switch (call->what) {
     case HTTP_CALL_RECORDS:
     case HTTP_CALL_POINTS:
+    case HTTP_CALL_BIND:
         speak_for(sh, s, grant->device);
-        progress =
-            call->what == HTTP_CALL_RECORDS ? record_all(sh, s, call) : record_points(sh, s, call);
+        progress = call->what == HTTP_CALL_RECORDS  ? record_all(sh, s, call)
+                   : call->what == HTTP_CALL_POINTS ? record_points(sh, s, call)
+                                                    : provision(sh, s, call, grant);
         if (progress == TAKEN) {
             remember(cold_of(sh, s), answer);
             answer_http_when_durable(sh, s);

@@ -32,7 +32,8 @@ enum {
     HTTP_REFUSAL_BYTES_MAX = 512,
 };
 
-#define HTTP_NOTHING_THERE "There is nothing of this name."
+#define HTTP_NOTHING_THERE  "There is nothing of this name."
+#define HTTP_WRONG_TEMPLATE "Wrong templateId."
 
 struct http_endpoint;
 
@@ -47,6 +48,7 @@ struct http_call {
     const char *message;                  /* of a refusal                                       */
     char sentence[96];                    /* for a message with a number in it                  */
     bool legacy;                          /* refusals are plain text                            */
+    bool binds;                           /* it names the product that others must have named   */
     char allow[32];                       /* with 405 and to OPTIONS                            */
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
     struct gw_bytes segment;              /* of a path that names a pin, or a file              */
@@ -58,6 +60,7 @@ struct http_call {
         HTTP_CALL_TIME,
         HTTP_CALL_VALUES,
         HTTP_CALL_FIELD,     /* of its metadata */
+        HTTP_CALL_BIND,      /* the device to the product `field`; its one record is for then */
         HTTP_CALL_PREFLIGHT, /* this and the next: of anybody, without a token */
         HTTP_CALL_CHALLENGE,
     } what;
@@ -73,7 +76,7 @@ struct http_call {
     } form;                /* of VALUES                        */
     uint32_t pin_count;
     struct http_pin pins[HTTP_RECORDS_MAX]; /* of VALUES: each once */
-    struct gw_bytes field;                  /* of FIELD: its name   */
+    struct gw_bytes field;                  /* of FIELD: its name; of BIND: the product's id */
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };

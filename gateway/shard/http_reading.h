@@ -67,6 +67,7 @@ void http_read_property(struct http_reading *r);
 void http_read_legacy_update(struct http_reading *r);
 void http_read_event(struct http_reading *r);
 void http_read_meta(struct http_reading *r);
+void http_read_provision(struct http_reading *r);
 
 /* http_questions.c */
 void http_read_connected(struct http_reading *r);

@@ -32,6 +32,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_GET, "/external/api/logEvent", http_read_event, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/device/meta", http_read_metadata, false},
     {GW_HTTP_GET, "/external/api/device/meta/update", http_read_meta, false},
+    {GW_HTTP_GET, "/external/api/provision", http_read_provision, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isHardwareConnected", http_read_connected, false},
     {GW_HTTP_GET, "/{token}/update/{pin}", http_read_legacy_update, true},
     {GW_HTTP_PUT, "/{token}/update/{pin}", http_read_legacy_put, true},
@@ -115,7 +116,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     call->endpoint = NULL;
     call->status = 200;
     call->message = NULL;
-    call->legacy = false;
+    call->legacy = call->binds = false;
     call->what = HTTP_CALL_RECORDS;
     call->record_count = call->point_count = call->pin_count = 0;
     call->text_bytes = 0;
@@ -134,6 +135,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
             continue;
         call->endpoint = endpoint;
         call->legacy = endpoint->legacy;
+        call->binds = endpoint->read == http_read_provision;
         call->segment = segment;
         if (endpoint->read == NULL)
             call->what = HTTP_CALL_CHALLENGE;

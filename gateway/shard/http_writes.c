@@ -320,3 +320,59 @@ void http_read_meta(struct http_reading *r)
         record->value = value;
     }
 }
+
+/* ---- provisioning ---- */
+
+/* Behind what is there, as a part of a body of its own. */
+static void add_part(struct http_call *call, struct gw_bytes part)
+{
+    gw_assert(sizeof call->text - call->text_bytes > part.size);
+    memcpy(call->text + call->text_bytes, part.data, part.size);
+    call->text_bytes += part.size;
+    call->text[call->text_bytes++] = '\0';
+}
+
+/* The product by its id, and what else an info frame would have said, which is recorded as one. */
+void http_read_provision(struct http_reading *r)
+{
+    static const struct {
+        const char *parameter, *key;
+    } told[] = {
+        {"ver", "mcu"},     {"build", "build"}, {"fwType", "fw-type"},
+        {"blVer", "blynk"}, {"boType", "dev"},
+    };
+    struct gw_bytes type, values[GW_ARRAY_COUNT(told)];
+    struct http_call *call = r->call;
+    struct gw_record *record;
+    uint8_t *body;
+
+    if (!http_find_text(r, "templateId", &call->field) || call->field.size == 0) {
+        http_refuse(call, 400, HTTP_WRONG_TEMPLATE);
+        return;
+    }
+    if (!http_find_text(r, "type", &type) ||
+        (type.size > 0 && !gw_bytes_are(type, "MCU") && !gw_bytes_are(type, "NCP"))) {
+        http_refuse(call, 400, HTTP_WRONG_FORMAT);
+        return;
+    }
+    for (size_t i = 0; i < GW_ARRAY_COUNT(told); i++)
+        if (!http_find_text(r, told[i].parameter, &values[i])) {
+            http_refuse(call, 400, HTTP_WRONG_FORMAT);
+            return;
+        }
+    body = call->text + call->text_bytes;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(told); i++) {
+        bool ncp = i == 0 && gw_bytes_are(type, "NCP");
+
+        if (values[i].size == 0)
+            continue;
+        add_part(call, gw_bytes_text(ncp ? "ncp" : told[i].key));
+        add_part(call, values[i]);
+    }
+    add_part(call, gw_bytes_text("tmpl"));
+    add_part(call, call->field);
+    record = http_add_record(r, GW_RECORD_INFO);
+    gw_assert(record != NULL);
+    record->value = gw_bytes_of(body, (size_t)(call->text + call->text_bytes - body) - 1);
+    call->what = HTTP_CALL_BIND;
+}

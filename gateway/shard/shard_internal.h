@@ -27,6 +27,7 @@
  *   downlink.c   frames to devices on any shard, and what became of them
  *   written.c    what is written to a device by others, in the log
  *   bridge.c     devices that write to other devices
+ *   binding.c    devices that are yet to be bound to their product
  */
 #ifndef GW_SHARD_SHARD_INTERNAL_H
 #define GW_SHARD_SHARD_INTERNAL_H
@@ -191,7 +192,9 @@ struct gw_shard {
     struct gw_inbox downlinks; /* of struct gw_downlink, from anybody                             */
     struct bridge_set *bridges; /* [0, bridge_count) are in use */
     uint32_t bridge_count;
-    struct gw_slab asked; /* those of this shard's own asking, wherever they are             */
+    struct gw_slab asked;    /* those of this shard's own asking, wherever they are             */
+    struct gw_inbox bound;   /* of struct gw_binding, answered                              */
+    struct gw_slab bindings; /* wherever they are                                           */
 
     /* stop */
     enum { SHARD_SERVING, SHARD_DRAINING, SHARD_CLOSING, SHARD_ENDED } phase;
@@ -262,7 +265,10 @@ static inline uint64_t ns_of_tick(const struct gw_shard *sh, uint32_t tick)
 
 /* While one of these is set nothing is read of the session, and it is resumed by whoever clears it.
  */
-enum { NOT_READ_NOW = GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SYNC_WAITS };
+enum {
+    NOT_READ_NOW =
+        GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SYNC_WAITS | GW_SESSION_BINDING
+};
 
 static inline bool has(const struct gw_session *s, uint32_t flag)
 {
@@ -344,6 +350,8 @@ bool http_must_wait(const struct gw_shard *sh, const struct gw_session *s);
 void http_give(struct gw_shard *sh, struct gw_session *s);
 /* The owner of a device tells whether it is connected. */
 void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
+/* The device that is named in front was bound to its product, or not. */
+void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result);
 void http_over_rate(struct gw_shard *sh, struct gw_session *s);
 void http_on_timer(struct gw_shard *sh, struct gw_session *s);
 
@@ -422,6 +430,18 @@ void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo
 /* Its targets, if it has any. */
 void forget_bridges(struct gw_shard *sh, struct gw_session *s);
 uint64_t bridge_bytes(const struct gw_shard_options *options);
+
+/* binding.c */
+/* An info frame names the session's product. False: it is not taken now, for the device has to be
+   bound first, or it was refused. */
+GW_MUST_USE bool bind_product(struct gw_shard *sh, struct gw_session *s,
+                              const struct gw_session_todo *todo);
+/* Asks for the device, which is of `product`, to be bound to the one named. 0: an answer comes;
+   else the status that says why not. */
+GW_MUST_USE uint16_t ask_binding(struct gw_shard *sh, const struct gw_session *s, uint32_t device,
+                                 uint32_t product, struct gw_bytes named);
+/* What has been answered. */
+void bindings_handle(struct gw_shard *sh);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

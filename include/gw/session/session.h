@@ -81,7 +81,8 @@ enum gw_session_flags {
     GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
     GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
-    GW_SESSION_SYNC_OWED = 1 << 22,   /* it said who it is, and is to get the marked values */
+    GW_SESSION_SYNC_OWED = 1 << 24,   /* it said who it is, and is to get the marked values */
+    GW_SESSION_BINDING = 1 << 25,     /* it named its product, and waits to be bound to it  */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
@@ -92,6 +93,7 @@ enum gw_session_http_flags {
     GW_SESSION_HTTP_HEAD = 1 << 3,    /* the answer asked for is one to HEAD                   */
     GW_SESSION_HTTP_PARTIAL = 1 << 4, /* part of a request is here, its deadline runs          */
     GW_SESSION_HTTP_LOOKED = 1 << 5,  /* its head was looked at, and its body may come         */
+    GW_SESSION_HTTP_UNBOUND = 1 << 6, /* the device in front could not be bound: it is told so  */
 };
 
 /* What every event touches: one cache line. */

@@ -16,6 +16,7 @@
 #include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
+#include <gw/shard/binding.h>
 #include <gw/shard/penalty.h>
 #include <gw/tls/tls.h>
 #include <gw/token/index.h>
@@ -60,6 +61,7 @@ struct gw_shard_options {
     uint32_t downlink_pending_max; /* messages of this shard's asking under way to devices  */
     uint32_t bridge_sessions_max;  /* sessions that may write to other devices              */
     uint32_t bridge_targets_max;   /* devices that one of them may write to                 */
+    uint32_t bindings_max;         /* devices that wait at once to be bound to a product    */
     uint32_t downlink_bytes_max;   /* unsent bytes above which a session takes no message   */
     uint32_t handshake_s_max, login_s_max;
     uint32_t linger_ms_max; /* for the peer to take our last bytes and hang up            */
@@ -79,6 +81,7 @@ struct gw_shard_options {
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
     struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_binder *binder; /* NULL: no device can be bound            */
 };
 
 struct gw_shard_metrics {
