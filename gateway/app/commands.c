@@ -217,6 +217,19 @@ static bool read_reboot(struct reading *r)
     return true;
 }
 
+/* The first user of the vendor's app has come, or the last one has left: some firmware wants to
+ * know. */
+static bool read_app(struct reading *r)
+{
+    const json_t *connected = json_object_get(r->object, "connected");
+
+    if (!json_is_boolean(connected))
+        return refuse(r, "\"connected\" is true or false");
+    r->frame_type = GW_FRAME_INTERNAL;
+    add_part(r, gw_bytes_text(json_is_true(connected) ? "acon" : "adis"));
+    return true;
+}
+
 static bool read_status(struct reading *r)
 {
     r->part_count = 0; /* nothing is sent */
@@ -231,6 +244,7 @@ static const struct kind {
     {"send", read_send, {"pin", "value", "values"}},
     {"ota", read_ota, {"url"}},
     {"reboot", read_reboot, {NULL}},
+    {"app", read_app, {"connected"}},
     {"status", read_status, {NULL}},
 };
 
@@ -255,7 +269,7 @@ static const struct kind *read_kind(struct reading *r)
         if (strcmp(name, kinds[i].name) == 0)
             kind = &kinds[i];
     if (kind == NULL) {
-        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\" or \"status\"");
+        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\", \"app\" or \"status\"");
         return NULL;
     }
     json_object_foreach(r->object, key, value)

@@ -186,6 +186,24 @@ static void tollgatectl_sends_loads_restarts_and_asks(void **state)
     EXPECT_CTL(EXIT_LATER, "is not connected", "send", device, "V1", "1");
 }
 
+/* F65 */
+static void a_device_is_told_of_users_of_an_app(void **state)
+{
+    struct sys_client c;
+    char number[16];
+    const char *device = number_text(&devices[0], number);
+
+    (void)state;
+    log_in(&c, &devices[0], SYS_TLS12);
+    EXPECT_CTL(0, "delivered", "app", device, "connected");
+    expect_frame(&c, GW_FRAME_INTERNAL, "acon");
+    EXPECT_CTL(0, "delivered", "app", device, "gone");
+    expect_frame(&c, GW_FRAME_INTERNAL, "adis");
+    EXPECT_CTL(2, "an app is 'connected' or 'gone'", "app", device, "maybe");
+    sys_client_close(&c);
+}
+
+/* T5 is the second row. */
 static void a_device_gets_nothing_longer_than_it_takes(void **state)
 {
     static const struct {
@@ -622,6 +640,8 @@ static void what_is_no_command_is_refused_by_what_is_wrong(void **state)
         {"{\"cmd\":\"launch\",\"device\":1}", "\"cmd\" is \"send\""},
         {"{\"cmd\":\"send\",\"cmd\":\"ota\"}", "not JSON, from byte"},
         {"{\"cmd\":\"reboot\"}", "\"device\" is the number"},
+        {"{\"cmd\":\"app\",\"device\":1}", "\"connected\" is true or false"},
+        {"{\"cmd\":\"app\",\"device\":1,\"connected\":1}", "\"connected\" is true or false"},
         {"{\"cmd\":\"reboot\",\"device\":0}", "\"device\" is the number"},
         {"{\"cmd\":\"reboot\",\"device\":\"porch\"}", "\"device\" is the number"},
         {"{\"cmd\":\"reboot\",\"device\":4294967296}", "\"device\" is the number"},
@@ -758,6 +778,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_on_any_shard_gets_what_is_sent),
         cmocka_unit_test(tollgatectl_sends_loads_restarts_and_asks),
+        cmocka_unit_test(a_device_is_told_of_users_of_an_app),
         cmocka_unit_test(a_device_gets_nothing_longer_than_it_takes),
         cmocka_unit_test(who_has_yet_to_name_its_product_is_not_there),
         cmocka_unit_test(a_device_that_reads_nothing_is_busy),

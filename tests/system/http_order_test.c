@@ -60,7 +60,24 @@ static void a_get_with_a_body_is_refused_and_closed(void **state)
     sys_client_close(&c);
 }
 
-/* Updates and questions in one piece; answers come in the order of the requests. */
+/* G74: the first byte decides, on whichever listener. */
+static void devices_and_http_share_each_port(void **state)
+{
+    (void)state;
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        struct sys_client board, c;
+
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)t));
+        sys_must(&gateway, &board, sys_connect(&gateway, &board, (enum sys_transport)t));
+        sys_must(&gateway, &board, sys_client_login(&board, devices[1].token, GW_RESPONSE_OK));
+        http_must(&gateway, &c, &devices[1], "GET /external/api/isHardwareConnected?token={T}" END,
+                  200, "true");
+        sys_client_close(&board);
+        sys_client_close(&c);
+    }
+}
+
+/* T11, and more: updates and questions in one piece; answers come in the order of the requests. */
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     enum { ROUNDS = 12 };
@@ -188,6 +205,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_requests_are_refused_and_closed),
         cmocka_unit_test(a_get_with_a_body_is_refused_and_closed),
+        cmocka_unit_test(devices_and_http_share_each_port),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(a_request_may_come_byte_by_byte),
         cmocka_unit_test(a_body_that_waits_to_be_asked_for_is_asked_for),

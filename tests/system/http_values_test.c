@@ -15,9 +15,10 @@
 
 #include "group.h"
 #include "http_client.h"
+#include "mfln_client.h"
 
 static struct sys_gateway gateway;
-static struct sys_device devices[5];
+static struct sys_device devices[6];
 
 /* Whichever shard it is on, and whichever shard is asked. */
 static void a_connected_device_is_seen_from_everywhere(void **state)
@@ -307,6 +308,39 @@ static void a_write_reaches_the_connected_device(void **state)
     sys_client_close(&c);
 }
 
+/*
+ * T10: an ESP8266's TLS has buffers of 2048 and 512 bytes. It tells its buff-in and asks for all it
+ * has: a hundred updates come down in one go.
+ */
+static void a_small_board_takes_a_hundred_updates(void **state)
+{
+    enum { PINS = 100, VALUE = 120, RECORD_BYTES_MAX = 512 + 24 };
+    static const uint8_t questions[] = "\x11\0\x02\0\x16ver\0001.4.0\0buff-in\0001024"
+                                       "\x10\0\x03\0\0";
+    const struct sys_device *device = &devices[5];
+    size_t answer_bytes = 5;
+    struct mfln_report report;
+    struct sys_client c;
+
+    (void)state;
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+    for (int pin = 0; pin < PINS; pin++) {
+        char *request =
+            sys_text("GET /external/api/update?token={T}&v%d=%0*d" END, pin, VALUE, pin);
+
+        http_must(&gateway, &c, device, request, 200, "");
+        free(request);
+        /* header, "vw", NUL, the pin's digits, NUL, the value */
+        answer_bytes += 5 + 3 + (pin < 10 ? 1 : 2) + 1 + VALUE;
+    }
+    sys_client_close(&c);
+    if (!mfln_client_run(gateway.tls_port, device->token, questions, sizeof questions - 1,
+                         answer_bytes, &report))
+        sys_fail(&gateway, __FILE__, __LINE__, "%s", report.failure);
+    assert_int_equal(report.answer_bytes, answer_bytes);
+    assert_in_range(report.record_bytes_max, VALUE, RECORD_BYTES_MAX);
+}
+
 int main(void)
 {
     static const struct sys_group group = {
@@ -322,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_pin_has_its_initial_value_until_it_is_written),
         cmocka_unit_test(a_long_answer_comes_whole),
         cmocka_unit_test(a_write_reaches_the_connected_device),
+        cmocka_unit_test(a_small_board_takes_a_hundred_updates),
         cmocka_unit_test(without_last_values_nothing_is_read),
     };
 
