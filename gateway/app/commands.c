@@ -23,6 +23,7 @@
 #include <gw/base/assert.h>
 #include <gw/base/log.h>
 #include <gw/base/slab.h>
+#include <gw/journal/record.h>
 #include <gw/shard/downlink.h>
 #include <gw/token/catalog.h>
 #include <gw/wire/body.h>
@@ -216,6 +217,19 @@ static bool read_reboot(struct reading *r)
     return true;
 }
 
+/* The first user of the vendor's app has come, or the last one has left: some firmware wants to
+ * know. */
+static bool read_app(struct reading *r)
+{
+    const json_t *connected = json_object_get(r->object, "connected");
+
+    if (!json_is_boolean(connected))
+        return refuse(r, "\"connected\" is true or false");
+    r->frame_type = GW_FRAME_INTERNAL;
+    add_part(r, gw_bytes_text(json_is_true(connected) ? "acon" : "adis"));
+    return true;
+}
+
 static bool read_status(struct reading *r)
 {
     r->part_count = 0; /* nothing is sent */
@@ -232,6 +246,7 @@ static const struct kind {
     {"send", read_send, NULL, {"pin", "value", "values"}},
     {"ota", read_ota, NULL, {"url"}},
     {"reboot", read_reboot, NULL, {NULL}},
+    {"app", read_app, NULL, {"connected"}},
     {"status", read_status, NULL, {NULL}},
     /* done here and now */
     {"locked", NULL, lockout_locked, {NULL}},
@@ -261,7 +276,7 @@ static const struct kind *read_kind(struct reading *r)
         if (strcmp(name, kinds[i].name) == 0)
             kind = &kinds[i];
     if (kind == NULL) {
-        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\", \"status\", \"locked\", "
+        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\", \"app\", \"status\", \"locked\", "
                         "\"ban\" or \"unban\"");
         return NULL;
     }
@@ -324,6 +339,7 @@ static void set_out(struct commands *c, struct gw_control_client from, json_t *i
     command->downlink.desk = &c->desk;
     command->downlink.device = device;
     command->downlink.question = r->part_count == 0;
+    command->downlink.recorded_as = r->frame_type == GW_FRAME_HARDWARE ? GW_RECORD_FROM_CONTROL : 0;
     bytes = gw_body_join(command->body, c->body_bytes_max, r->parts, r->part_count);
     command->downlink.frame =
         (struct gw_frame){.type = r->frame_type, .body = gw_bytes_of(command->body, bytes)};

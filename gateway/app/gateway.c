@@ -153,6 +153,7 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
         options.lockout = g->lockout;
         options.flapping = g->flapping;
         options.values = g->values;
+        options.binder = g->provision == NULL ? NULL : provision_binder(g->provision);
         for (uint32_t l = 0; l < g->listeners.count; l++)
             if (g->listeners.rows[l].fds != NULL)
                 options.listeners[listeners++] = (struct gw_shard_listener){
@@ -396,6 +397,7 @@ static int start(struct gateway *g, char *why)
         (code = lockout_create(g->config, &g->lockout, why)) != EXIT_OK ||
         (code = flapping_create(g->config, &g->flapping, why)) != EXIT_OK ||
         (code = commands_create(g, &g->commands, why)) != EXIT_OK ||
+        (code = provision_create(g, &g->provision, why)) != EXIT_OK ||
         (code = create_shards(g, why)) != EXIT_OK)
         return code;
     int err = g->values == NULL ? 0 : gw_values_start(g->values);
@@ -541,22 +543,26 @@ static bool read_signals(struct gateway *g)
     return stop;
 }
 
-/* Waits for a signal, the admin port or the control socket, and serves the latter two. */
+/* Waits for a signal, the admin port, the control socket or devices to be bound, and serves all but
+   the first. */
 static void poll_once(struct gateway *g, int timeout_ms)
 {
-    struct pollfd fds[1 + GW_ADMIN_FDS_MAX + COMMANDS_FDS_MAX] = {
+    struct pollfd fds[1 + GW_ADMIN_FDS_MAX + COMMANDS_FDS_MAX + PROVISION_FDS_MAX] = {
         {.fd = g->signal_fd, .events = POLLIN}};
     struct gw_instant now = gw_clock_now();
     size_t admin = g->admin == NULL ? 0 : gw_admin_fds(g->admin, now, fds + 1);
     struct pollfd *behind = fds + 1 + admin;
     size_t commands = g->commands == NULL ? 0 : commands_fds(g->commands, now, behind);
+    size_t provision = g->provision == NULL ? 0 : provision_fds(g->provision, behind + commands);
 
-    (void)poll(fds, (nfds_t)(1 + admin + commands), timeout_ms);
+    (void)poll(fds, (nfds_t)(1 + admin + commands + provision), timeout_ms);
     now = gw_clock_now();
     if (g->admin != NULL)
         gw_admin_step(g->admin, now, fds + 1, admin);
     if (g->commands != NULL)
         commands_step(g->commands, now, behind, commands);
+    if (g->provision != NULL)
+        provision_step(g->provision, now, behind + commands);
 }
 
 static int control(struct gateway *g)
@@ -608,6 +614,7 @@ static void stop_shards(struct gateway *g)
 static void release(struct gateway *g)
 {
     commands_destroy(g->commands); /* before the log: whoever has that may have the socket */
+    provision_destroy(g->provision);
     if (g->values != NULL)
         gw_values_hurry(g->values);
     if (g->uplink != NULL)

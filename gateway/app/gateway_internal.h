@@ -9,6 +9,7 @@
  *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
  *   commands.c  what is asked on the control socket, and sent to devices
  *   locked.c    addresses that are locked out: the table, and commands about it
+ *   provision.c devices to be bound to their product, to the process that writes the index
  *   pages.c     /metrics, /livez, /readyz
  */
 #ifndef GW_APP_GATEWAY_INTERNAL_H
@@ -114,7 +115,8 @@ struct gateway {
     struct shard_thread *threads;
     struct gw_shard **shards;
     struct gw_admin *admin;
-    struct commands *commands; /* NULL: no control socket */
+    struct commands *commands;   /* NULL: no control socket    */
+    struct provision *provision; /* NULL: nobody binds devices */
     struct gw_tls_leaf rsa_leaf, ec_leaf;
     struct gw_ticket_keys *ticket_keys; /* NULL: nobody resumes */
     bool ticket_keys_old;               /* and reported         */
@@ -176,6 +178,21 @@ struct json_t;
 struct json_t *lockout_locked(struct gateway *g, const struct json_t *command, const char **why);
 struct json_t *lockout_ban(struct gateway *g, const struct json_t *command, const char **why);
 struct json_t *lockout_unban(struct gateway *g, const struct json_t *command, const char **why);
+
+/* ---- provision.c ---- */
+
+enum { PROVISION_FDS_MAX = 2 };
+
+/* *out is NULL when no socket is configured. 0, or an exit code with `why`; destroy it either way.
+ */
+int provision_create(struct gateway *g, struct provision **out, char *why);
+/* Once the shards' threads have ended. NULL is fine. */
+void provision_destroy(struct provision *provision);
+/* Whom the shards ask. */
+struct gw_binder *provision_binder(struct provision *provision);
+/* PROVISION_FDS_MAX rows, and what they lead to. */
+size_t provision_fds(const struct provision *provision, struct pollfd *fds);
+void provision_step(struct provision *provision, struct gw_instant now, const struct pollfd *fds);
 
 /* ---- pages.c ---- */
 

@@ -156,6 +156,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .downlink_pending_max = config->downlink_pending_max,
         .bridge_sessions_max = config->bridge_sessions_max,
         .bridge_targets_max = config->bridge_targets_max,
+        .bindings_max = config->provision_pending_max,
         .downlink_bytes_max = config->downlink_bytes_max,
         .handshake_s_max = config->handshake_s_max,
         .stranger_s_max = config->stranger_s_max,
@@ -185,7 +186,8 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
                  .idle_s_max = config->http_idle_s_max,
                  .websocket = config->http_websocket,
                  .websocket_message_bytes_max = config->http_websocket_message_bytes_max,
-                 .cors_origin = config->http_cors_origin},
+                 .cors_origin = config->http_cors_origin,
+                 .acme_folder = config->http_acme_folder},
         .ring = plan_ring(config),
         .listener_count = config->listener_count,
     };

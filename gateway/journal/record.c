@@ -86,6 +86,15 @@ enum gw_status gw_record_decode(struct gw_bytes in, struct gw_record *out, size_
     return GW_OK;
 }
 
+const char *gw_record_origin_text(uint8_t flags)
+{
+    if ((flags & GW_RECORD_FROM_HTTP) != 0)
+        return "http";
+    if ((flags & GW_RECORD_FROM_CONTROL) != 0)
+        return "control";
+    return (flags & GW_RECORD_FROM_BRIDGE) != 0 ? "bridge" : NULL;
+}
+
 const char *gw_record_kind_text(uint8_t kind)
 {
     static const char *const texts[] = {

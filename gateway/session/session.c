@@ -219,6 +219,8 @@ static void on_internal(const struct gw_session *s, const struct gw_session_cold
     struct gw_internal_request request;
 
     gw_internal_parse(frame->body, &request);
+    if ((cold->product_flags & GW_PRODUCT_PROVISIONS) != 0 && request.what != GW_INTERNAL_INFO)
+        return; /* it is nobody's yet, and there is nothing that it may ask or say */
     switch (request.what) {
     case GW_INTERNAL_EMPTY:
         answer(todo, GW_RESPONSE_ILLEGAL_COMMAND);

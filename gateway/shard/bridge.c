@@ -177,8 +177,11 @@ static uint16_t write_to(struct gw_shard *sh, struct gw_session *s, const struct
                          uint16_t msg_id)
 {
     const struct bridge_set *set = set_of(sh, s);
-    struct downlink_origin origin = {
-        .slot = slot_of(sh, s), .generation = s->generation, .tag = msg_id, .done = on_bridged};
+    struct downlink_origin origin = {.slot = slot_of(sh, s),
+                                     .generation = s->generation,
+                                     .tag = msg_id,
+                                     .recorded_as = GW_RECORD_FROM_BRIDGE,
+                                     .done = on_bridged};
     struct gw_frame frame = {.type = GW_FRAME_BRIDGE, .msg_id = msg_id, .body = bridge->write};
 
     if (set == NULL || set->devices[bridge->number] == 0)

@@ -113,8 +113,10 @@ enum gw_downlink_result downlink_send(struct gw_shard *sh, const struct downlink
     }
     struct asked *asked = gw_slab_at(&sh->asked, slot);
 
-    asked->downlink =
-        (struct gw_downlink){.asker = sh->options.number, .device = device, .frame = *frame};
+    asked->downlink = (struct gw_downlink){.asker = sh->options.number,
+                                           .device = device,
+                                           .frame = *frame,
+                                           .recorded_as = origin->recorded_as};
     asked->origin = *origin;
     if (frame->body.size > 0)
         memcpy(asked->body, frame->body.data, frame->body.size);
@@ -140,6 +142,10 @@ static void on_asked(struct gw_shard *sh, struct gw_downlink *downlink)
 {
     struct place place = directory_find(&sh->directory, downlink->device);
 
+    if (downlink->recorded_as != 0 && !record_written(sh, downlink)) {
+        answer(sh, downlink, GW_DOWNLINK_BUSY);
+        return;
+    }
     if (place.device == 0) {
         answer(sh, downlink, GW_DOWNLINK_OFFLINE);
         return;

@@ -193,12 +193,16 @@ static void do_info(struct gw_shard *sh, struct gw_session *s, const struct gw_f
     struct gw_session_cold *cold = cold_of(sh, s);
     bool matches =
         todo->asked.size == 0 || gw_index_product_is(sh->reader, cold->product, todo->asked);
+    bool first = !has(s, GW_SESSION_INFO_SEEN);
 
     gw_session_info(s, cold, &sh->options.limits, frame, matches, todo);
-    if (!matches)
+    if (!matches) {
         on_mismatch(sh, s);
-    else
-        arm_by(sh, s, now_of(sh).ns + s->idle_s * GW_NS_PER_S);
+        return;
+    }
+    if (first) /* now it is known what the device takes */
+        s->flags |= GW_SESSION_SYNC_OWED;
+    arm_by(sh, s, now_of(sh).ns + s->idle_s * GW_NS_PER_S);
 }
 
 /* ---- frames that wait for the info frame ---- */
@@ -344,6 +348,8 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
             return in.size;
         }
     }
+    if (has(s, GW_SESSION_SYNC_OWED) && !give_marked(sh, s))
+        return 0;
     while (taken < in.size && s->state != GW_SESSION_CLOSING) {
         struct gw_session_todo todo;
         struct gw_frame frame;
@@ -363,6 +369,8 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
         gw_session_frame(s, cold, &sh->options.limits, &frame, gw_ring_wall_us(sh->ring), &todo);
         if (todo.ask == GW_ASK_VALUES && !answer_sync(sh, s, &todo))
             break;
+        if (todo.ask == GW_ASK_PRODUCT && !bind_product(sh, s, &todo))
+            break;
         taken += used;
         COUNT(sh, frames);
         if (s->state == GW_SESSION_LIVE)
@@ -374,6 +382,8 @@ size_t take_frames(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in
             unhold(sh, s); /* the caller goes on with what was held, then with the rest of `in` */
             break;
         }
+        if (has(s, GW_SESSION_SYNC_OWED) && !give_marked(sh, s))
+            break;
     }
     return taken;
 }

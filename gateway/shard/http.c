@@ -215,9 +215,11 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
         return true;
     }
     /* Such a product's updates count only once its info frame named it, and HTTP has none. */
-    if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0) {
+    if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0 && !call->binds) {
         call->status = 403;
-        call->message = "This product's devices must name it, which needs the device protocol.";
+        call->message = (grant->product_flags & GW_PRODUCT_PROVISIONS) != 0
+                            ? "The device has to be provisioned first."
+                            : "This product's devices must name it, which needs the device protocol.";
         return true;
     }
     return false;
@@ -329,12 +331,13 @@ bool chunks_may_take(const struct gw_shard *sh, size_t bytes)
 
 /* They hold what was acknowledged (uplink, I3), and no answer waits for the disk here (I1). */
 static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
-                                   struct http_call *call, struct answer answer, uint32_t device)
+                                   struct http_call *call, struct answer answer,
+                                   const struct gw_grant *grant)
 {
-    struct http_values_body body;
+    struct pin_source source = pins_of(sh, grant->device, grant->product);
+    struct http_body body;
 
-    if (!http_values_read(sh->values, device, call, sh->content, sh->options.http.answer_bytes_max,
-                          &body))
+    if (!http_values_read(&source, call, sh->content, sh->options.http.answer_bytes_max, &body))
         return REFUSED;
     if (body.bytes.size > GW_CHUNK_DATA_BYTES && !chunks_may_take(sh, body.bytes.size))
         return REFUSED;
@@ -344,18 +347,93 @@ static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
     return TAKEN;
 }
 
+static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
+                                  struct answer answer, uint32_t device)
+{
+    struct http_body body;
+
+    if (!http_field_read(sh->reader, device, call, sh->content, sizeof sh->content, &body))
+        return REFUSED;
+    answer.type = body.type;
+    answer.body = body.bytes;
+    respond(sh, s, &answer);
+    return TAKEN;
+}
+
+/*
+ * The device of a token for provisioning is bound by others, and meanwhile the request stays where
+ * it is. When it is looked at again, the device is of its product, and what it told is recorded.
+ */
+static enum progress provision(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
+                               const struct gw_grant *grant)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+    bool unbound = (cold->http.flags & GW_SESSION_HTTP_UNBOUND) != 0;
+    uint16_t status;
+
+    cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_UNBOUND;
+    if ((grant->product_flags & GW_PRODUCT_PROVISIONS) == 0) {
+        if (gw_index_product_is(sh->reader, grant->product, call->field))
+            return record_all(sh, s, call);
+        http_refuse(call, 400, "The device is provisioned for another template.");
+        return REFUSED;
+    }
+    if (unbound)
+        return REFUSED;
+    status = ask_binding(sh, s, grant->device, grant->product, call->field);
+    if (status == GW_RESPONSE_NOT_AUTHENTICATED)
+        http_refuse(call, 400, HTTP_WRONG_TEMPLATE);
+    if (status != 0)
+        return REFUSED;
+    cold->http.flags |= GW_SESSION_HTTP_ASKED;
+    return WAITS;
+}
+
+void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    gw_assert((cold->http.flags & GW_SESSION_HTTP_ASKED) != 0);
+    cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_ASKED;
+    if (result == GW_BINDING_BOUND)
+        COUNT(sh, bindings_made);
+    else
+        COUNT(sh, bindings_refused);
+    if (result != GW_BINDING_BOUND)
+        cold->http.flags |= GW_SESSION_HTTP_UNBOUND;
+    gw_index_reader_pause(sh->reader); /* the turn's transaction may be older than the answer */
+    resume_reading(sh, s);
+}
+
+/* On the plain port alone: whoever holds the name's certificate need not prove that he has it. */
+static enum progress answer_challenge(struct gw_shard *sh, struct gw_session *s,
+                                      struct http_call *call, struct answer answer)
+{
+    const char *folder = has(s, GW_SESSION_TLS) ? NULL : sh->options.http.acme_folder;
+    struct http_body body;
+
+    if (!http_challenge_read(folder, call, sh->content, sizeof sh->content, &body))
+        return REFUSED;
+    answer.type = body.type;
+    answer.body = body.bytes;
+    respond(sh, s, &answer);
+    return TAKEN;
+}
+
 /* Does what the call asks for. */
 static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
-                               const struct answer *answer, uint32_t device)
+                               const struct answer *answer, const struct gw_grant *grant)
 {
     enum progress progress;
 
     switch (call->what) {
     case HTTP_CALL_RECORDS:
     case HTTP_CALL_POINTS:
-        speak_for(sh, s, device);
-        progress =
-            call->what == HTTP_CALL_RECORDS ? record_all(sh, s, call) : record_points(sh, s, call);
+    case HTTP_CALL_BIND:
+        speak_for(sh, s, grant->device);
+        progress = call->what == HTTP_CALL_RECORDS  ? record_all(sh, s, call)
+                   : call->what == HTTP_CALL_POINTS ? record_points(sh, s, call)
+                                                    : provision(sh, s, call, grant);
         if (progress == TAKEN) {
             remember(cold_of(sh, s), answer);
             answer_http_when_durable(sh, s);
@@ -363,16 +441,29 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
         return progress;
     case HTTP_CALL_CONNECTED:
         remember(cold_of(sh, s), answer);
-        return ask_owner(sh, s, device);
+        return ask_owner(sh, s, grant->device);
+    case HTTP_CALL_APP:
+        remember(cold_of(sh, s), answer);
+        answer_connected(sh, s, false);
+        return TAKEN;
     case HTTP_CALL_TIME:
         answer_time(sh, s, *answer);
         return TAKEN;
     case HTTP_CALL_VALUES:
-        return answer_values(sh, s, call, *answer, device);
+        return answer_values(sh, s, call, *answer, grant);
+    case HTTP_CALL_FIELD:
+        return answer_field(sh, s, call, *answer, grant->device);
+    case HTTP_CALL_CHALLENGE:
+        return answer_challenge(sh, s, call, *answer);
     case HTTP_CALL_PREFLIGHT:
         break;
     }
-    gw_unreachable("a preflight has no token");
+    gw_unreachable("a preflight asks for nothing");
+}
+
+static bool needs_token(const struct http_call *call)
+{
+    return call->what != HTTP_CALL_PREFLIGHT && call->what != HTTP_CALL_CHALLENGE;
 }
 
 /* A whole request. False: it has to wait, and is looked at again. */
@@ -389,8 +480,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
     enum progress progress;
 
     http_route(request, call);
-    if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT &&
-        !token_is_refused(sh, s, call, &grant))
+    if (call->status == 200 && needs_token(call) && !token_is_refused(sh, s, call, &grant))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
     if (call->status == 200 && cold->http_done == 0) /* nothing of it is recorded yet */
@@ -408,7 +498,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
         return true;
     }
     if (call->status == 200) {
-        progress = carry_out(sh, s, call, &answer, grant.device);
+        progress = carry_out(sh, s, call, &answer, &grant);
         if (progress != REFUSED)
             return progress == TAKEN;
         if (!may_answer(cold)) /* by then there may be room */
@@ -459,7 +549,7 @@ static void look_at_head(struct gw_shard *sh, struct gw_session *s,
 
     cold->http.flags |= GW_SESSION_HTTP_LOOKED;
     http_route(request, call);
-    if (call->status == 200 && call->what != HTTP_CALL_PREFLIGHT)
+    if (call->status == 200 && needs_token(call))
         (void)token_is_refused(sh, s, call, &grant);
     count_failure(sh, s, call);
     if (call->status != 200) {

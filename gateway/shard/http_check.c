@@ -11,19 +11,13 @@
 
 static const char NO_EVENT[] = "Can't find Event with this code in Product template";
 
-static void refuse(struct http_call *call, uint16_t status, const char *message)
-{
-    call->status = status;
-    call->message = message;
-}
-
 /* What a look-up said: 0 there is one; -ENODATA the product has none, and anything goes. */
 static bool is_there(struct http_call *call, int err, const char *missing)
 {
     if (err == -ENOENT)
-        refuse(call, 400, missing);
+        http_refuse(call, 400, missing);
     else if (err != 0 && err != -ENODATA)
-        refuse(call, 503, "Try again later.");
+        http_refuse(call, 503, "Try again later.");
     return err == 0;
 }
 
@@ -40,7 +34,7 @@ static void check_value(struct http_call *call, const struct gw_stream *stream,
                         struct gw_bytes value)
 {
     if (gw_stream_check(stream, value) != GW_STREAM_FITS)
-        refuse(call, 400, GW_STREAM_TEXT_MISFIT);
+        http_refuse(call, 400, GW_STREAM_TEXT_MISFIT);
 }
 
 static void check_record(struct gw_index_reader *reader, uint32_t product, struct http_call *call,

@@ -1,5 +1,5 @@
 /*
- * What requests of the device API mean, between http.c, which has the connection, and http_api.c,
+ * What requests of the device API mean, between http.c, which has the connection, and http_route.c,
  * which has the endpoints and knows no session, lane or socket.
  *
  *     http_route        which endpoint, whose token; before the body is there
@@ -8,6 +8,7 @@
  *                       nothing of a request that is refused is recorded
  *     http_call_check   what its product has to say to that
  *     http_values_read  and what the answer is, where last values were asked for
+ *     http_field_read   or a field of the device's metadata
  */
 #ifndef GW_SHARD_HTTP_INTERNAL_H
 #define GW_SHARD_HTTP_INTERNAL_H
@@ -18,7 +19,8 @@
 #include <gw/journal/record.h>
 #include <gw/shard/shard.h>
 #include <gw/token/index.h>
-#include <gw/values/values.h>
+
+#include "pin_values.h"
 
 enum {
     HTTP_HEAD_BYTES_MAX = 65536,    /* what the parameters of these names may be at most */
@@ -29,6 +31,9 @@ enum {
     HTTP_TEXT_BYTES = 2 * HTTP_HEAD_BYTES_MAX + 2 * HTTP_VALUE_BYTES_MAX,
     HTTP_REFUSAL_BYTES_MAX = 512,
 };
+
+#define HTTP_NOTHING_THERE  "There is nothing of this name."
+#define HTTP_WRONG_TEMPLATE "Wrong templateId."
 
 struct http_endpoint;
 
@@ -43,18 +48,23 @@ struct http_call {
     const char *message;                  /* of a refusal                                       */
     char sentence[96];                    /* for a message with a number in it                  */
     bool legacy;                          /* refusals are plain text                            */
+    bool binds;                           /* it names the product that others must have named   */
     char allow[32];                       /* with 405 and to OPTIONS                            */
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
     bool token_unknown; /* it was looked up, and the index does not hold it: a failure to count */
     uint32_t token_tag;
-    struct gw_bytes pin_text; /* of a path that names one                                       */
+    struct gw_bytes segment;              /* of a path that names a pin, or a file              */
     enum {
         HTTP_CALL_RECORDS,
         HTTP_CALL_POINTS,
         HTTP_CALL_CONNECTED, /* is the device connected?  */
+        HTTP_CALL_APP,       /* is an app? None ever is   */
         HTTP_CALL_TIME,
         HTTP_CALL_VALUES,
-        HTTP_CALL_PREFLIGHT,
+        HTTP_CALL_FIELD,     /* of its metadata */
+        HTTP_CALL_BIND,      /* the device to the product `field`; its one record is for then */
+        HTTP_CALL_PREFLIGHT, /* this and the next: of anybody, without a token */
+        HTTP_CALL_CHALLENGE,
     } what;
     uint32_t record_count;
     struct gw_record records[HTTP_RECORDS_MAX]; /* kind, pin, name, value, flags                */
@@ -68,11 +78,15 @@ struct http_call {
     } form;                /* of VALUES                        */
     uint32_t pin_count;
     struct http_pin pins[HTTP_RECORDS_MAX]; /* of VALUES: each once */
+    struct gw_bytes field;                  /* of FIELD: its name; of BIND: the product's id */
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };
 
-/* Fills endpoint, what, token, pin_text and legacy; status says whether there is such an endpoint.
+/* From now on the call is to be refused. `message` lives as long as the call. */
+void http_refuse(struct http_call *call, uint16_t status, const char *message);
+
+/* Fills endpoint, what, token, segment and legacy; status says whether there is such an endpoint.
  */
 void http_route(const struct gw_http_request *request, struct http_call *call);
 
@@ -103,14 +117,20 @@ bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_
  */
 void http_call_check(struct gw_index_reader *reader, uint32_t product, struct http_call *call);
 
-struct http_values_body {
+struct http_body {
     const char *type;
-    struct gw_bytes bytes; /* in the room, or the reader's: until its pause */
+    struct gw_bytes bytes; /* in the room, or a reader's: until its pause */
 };
 
 /* What answers a call for last values; false: call->status and message say why there is none. */
-GW_MUST_USE bool http_values_read(struct gw_values_reader *values, uint32_t device,
-                                  struct http_call *call, uint8_t *room, size_t capacity,
-                                  struct http_values_body *out);
+GW_MUST_USE bool http_values_read(const struct pin_source *source, struct http_call *call,
+                                  uint8_t *room, size_t capacity, struct http_body *out);
+/* The same for a metadata field. */
+GW_MUST_USE bool http_field_read(struct gw_index_reader *reader, uint32_t device,
+                                 struct http_call *call, uint8_t *room, size_t capacity,
+                                 struct http_body *out);
+/* The same for ACME: the file that was named, in the folder; NULL: there is none. */
+GW_MUST_USE bool http_challenge_read(const char *folder, struct http_call *call, uint8_t *room,
+                                     size_t capacity, struct http_body *out);
 
 #endif

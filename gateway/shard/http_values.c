@@ -1,7 +1,8 @@
 /*
- * Last values as bodies of answers: one pin's as plain text, several as a JSON object, one as the
- * array that old servers gave. In JSON a value that is a number is one, and one with several parts
- * is an array; what a value was meant to be, the gateway is not told.
+ * What was asked for as bodies of answers. Values: one pin's as plain text, several as a JSON
+ * object, one as the array that old servers gave. In JSON a value that is a number is one, and one
+ * with several parts is an array; what a value was meant to be, the gateway is not told. A metadata
+ * field is a JSON object, and a text.
  */
 #include "http_internal.h"
 
@@ -9,13 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gw/base/assert.h>
+#include <gw/token/details.h>
+
 static const char PLAIN[] = "text/plain;charset=utf-8";
 static const char JSON[] = "application/json;charset=utf-8";
 
 static bool refuse(struct http_call *call, uint16_t status, const char *message)
 {
-    call->status = status;
-    call->message = message;
+    http_refuse(call, status, message);
     return false;
 }
 
@@ -59,18 +62,19 @@ static bool put_member(void *context, const struct gw_value *value)
 }
 
 /* 0, also when pins have no value, or -errno. */
-static int put_members(struct gw_values_reader *values, uint32_t device,
-                       const struct http_call *call, struct gw_json_out *out)
+static int put_members(const struct pin_source *source, const struct http_call *call,
+                       struct gw_json_out *out)
 {
-    static const char banks[] = {'v', 'd', 'a'};
-    int err = 0;
+    static const char others[] = {'d', 'a'};
+    bool all = call->form == HTTP_VALUES_ALL;
+    int err = all ? pin_values_each(source, 0, PINS_ALL, put_member, out) : 0;
 
-    for (size_t i = 0; call->form == HTTP_VALUES_ALL && i < sizeof banks && err == 0; i++)
-        err = gw_values_each(values, device, banks[i], 0, put_member, out);
+    for (size_t i = 0; all && i < sizeof others && err == 0; i++)
+        err = gw_values_each(source->values, source->device, others[i], 0, put_member, out);
     for (uint32_t i = 0; i < call->pin_count && err == 0; i++) {
         struct gw_value value;
 
-        err = gw_values_get(values, device, call->pins[i].bank, call->pins[i].number, &value);
+        err = pin_value_get(source, call->pins[i].bank, call->pins[i].number, &value);
         if (err == 0)
             (void)put_member(out, &value);
         else if (err == -ENOENT)
@@ -79,23 +83,23 @@ static int put_members(struct gw_values_reader *values, uint32_t device,
     return err;
 }
 
-static int read_object(struct gw_values_reader *values, uint32_t device,
-                       const struct http_call *call, struct gw_json_out *out)
+static int read_object(const struct pin_source *source, const struct http_call *call,
+                       struct gw_json_out *out)
 {
     int err;
 
     gw_json_put(out, "{");
-    err = put_members(values, device, call, out);
+    err = put_members(source, call, out);
     gw_json_put(out, "}");
     return err;
 }
 
 /* One pin's. A value of one part is sent from where it lies. */
-static int read_one(struct gw_values_reader *values, uint32_t device, const struct http_call *call,
-                    struct gw_json_out *out, struct http_values_body *body)
+static int read_one(const struct pin_source *source, const struct http_call *call,
+                    struct gw_json_out *out, struct http_body *body)
 {
     struct gw_value value;
-    int err = gw_values_get(values, device, call->pins[0].bank, call->pins[0].number, &value);
+    int err = pin_value_get(source, call->pins[0].bank, call->pins[0].number, &value);
 
     if (err != 0)
         return err;
@@ -110,18 +114,17 @@ static int read_one(struct gw_values_reader *values, uint32_t device, const stru
     return 0;
 }
 
-bool http_values_read(struct gw_values_reader *values, uint32_t device, struct http_call *call,
-                      uint8_t *room, size_t capacity, struct http_values_body *out)
+bool http_values_read(const struct pin_source *source, struct http_call *call, uint8_t *room,
+                      size_t capacity, struct http_body *out)
 {
     struct gw_json_out json = {.at = room, .capacity = capacity};
     bool one = call->form == HTTP_VALUES_TEXT || call->form == HTTP_VALUES_ARRAY;
     int err;
 
-    if (values == NULL)
+    if (source->values == NULL)
         return refuse(call, 501, "This gateway keeps no last values.");
-    *out = (struct http_values_body){.type = JSON};
-    err =
-        one ? read_one(values, device, call, &json, out) : read_object(values, device, call, &json);
+    *out = (struct http_body){.type = JSON};
+    err = one ? read_one(source, call, &json, out) : read_object(source, call, &json);
     if (err == -ENOENT)
         return refuse(call, 400,
                       call->legacy ? "Requested pin doesn't exist in the app."
@@ -132,5 +135,25 @@ bool http_values_read(struct gw_values_reader *values, uint32_t device, struct h
         return refuse(call, 400, "The values are too long for one answer. Ask for fewer pins.");
     if (json.bytes > 0)
         out->bytes = gw_bytes_of(room, json.bytes);
+    return true;
+}
+
+/* Of type Text, whatever it is: the index knows no other. */
+bool http_field_read(struct gw_index_reader *reader, uint32_t device, struct http_call *call,
+                     uint8_t *room, size_t capacity, struct http_body *out)
+{
+    struct gw_json_out json = {.at = room, .capacity = capacity};
+    struct gw_bytes value;
+    int err = gw_index_field(reader, device, call->field, &value);
+
+    if (err == -ENOENT)
+        return refuse(call, 400, "MetaField doesn't exist.");
+    if (err != 0)
+        return refuse(call, 503, "Try again later.");
+    gw_json_put(&json, "{\"type\":\"Text\",\"value\":");
+    gw_json_put_string(&json, value);
+    gw_json_put(&json, "}");
+    gw_assert(!json.full); /* a value is short */
+    *out = (struct http_body){.type = JSON, .bytes = gw_bytes_of(room, json.bytes)};
     return true;
 }

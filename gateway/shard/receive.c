@@ -292,9 +292,13 @@ bool has_kept(const struct gw_shard *sh, const struct gw_session *s)
            (s->state == GW_SESSION_HTTP && cold_of(sh, s)->prelogin_bytes > 0);
 }
 
-/* What was kept first, then the socket. */
+/* What is owed first, then what was kept, then the socket. */
 void resume_reading(struct gw_shard *sh, struct gw_session *s)
 {
+    if (s->state == GW_SESSION_LIVE && has(s, GW_SESSION_SYNC_OWED)) {
+        (void)give_marked(sh, s);
+        flush_replies(sh, s);
+    }
     if (s->state != GW_SESSION_CLOSING && has_kept(sh, s)) {
         on_plaintext(sh, s, gw_bytes_of(NULL, 0));
         flush_replies(sh, s);

@@ -63,7 +63,7 @@ enum verdict { STAYS, CLOSED, UNTOLD };
 
 static enum verdict recheck(struct gw_shard *sh, struct gw_session *s, uint32_t changed_ms)
 {
-    const struct gw_session_cold *cold = cold_of(sh, s);
+    struct gw_session_cold *cold = cold_of(sh, s);
     struct gw_grant grant = {0};
     struct gw_session_todo todo;
     enum gw_login login =
@@ -71,6 +71,12 @@ static enum verdict recheck(struct gw_shard *sh, struct gw_session *s, uint32_t 
                          gw_ring_wall_us(sh->ring) / 1000000, &grant);
 
     gw_session_rechecked(cold, login, &grant, &todo);
+    if (todo.close == GW_CLOSE_DEVICE_MOVED && (cold->product_flags & GW_PRODUCT_PROVISIONS) != 0) {
+        /* It was bound, which is what it waits for; its info frame has still to say the same. */
+        grant.product_flags |= GW_PRODUCT_INFO_REQUIRED;
+        adopt_product(cold, &grant);
+        return STAYS;
+    }
     if (todo.close == GW_CLOSE_NONE)
         return login == GW_LOGIN_UNAVAILABLE ? UNTOLD : STAYS;
     count_revocation(sh, ms_since(sh, changed_ms));

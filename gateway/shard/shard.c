@@ -3,8 +3,8 @@
  * takes a bounded amount of work, so that no device starves another.
  *
  *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, changes_told,
- *       sweep_told, the counters (read by others), the mailboxes (pushed by peers) and the inbox of
- *       downlinks.
+ *       sweep_told, the counters (read by others), the mailboxes (pushed by peers) and the two
+ *       inboxes.
  *   I2  No transaction of the token index or the last values lasts over a wait.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
@@ -59,6 +59,7 @@ uint64_t gw_shard_bytes(const struct gw_shard_options *options)
            (uint64_t)power_of_two(options->answers_max) * sizeof(struct waiting_answer) +
            bridge_bytes(options) +
            gw_slab_bytes(downlink_slot_bytes(options), options->downlink_pending_max) +
+           gw_slab_bytes(sizeof(struct gw_binding), options->bindings_max) +
            (uint64_t)options->count * MAIL_PER_PAIR * sizeof(struct mail);
 }
 
@@ -98,6 +99,8 @@ static int allocate(struct gw_shard *sh)
                             accept_peer_count(options))) != 0 ||
         (err = gw_slab_init(&sh->asked, downlink_slot_bytes(options),
                             options->downlink_pending_max)) != 0 ||
+        (options->binder != NULL && (err = gw_slab_init(&sh->bindings, sizeof(struct gw_binding),
+                                                        options->bindings_max)) != 0) ||
         (err = directory_init(&sh->directory, directory_entries(options))) != 0)
         return err;
     sh->answers_mask = power_of_two(options->answers_max) - 1;
@@ -145,6 +148,7 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     sh->chunks = GW_SLAB_EMPTY;
     sh->accept_peers = GW_SLAB_EMPTY;
     sh->asked = GW_SLAB_EMPTY;
+    sh->bindings = GW_SLAB_EMPTY;
     sh->lane_parked = SLOT_LIST_EMPTY;
     sh->buffer_parked = SLOT_LIST_EMPTY;
     sh->hellos = SLOT_LIST_EMPTY;
@@ -181,6 +185,7 @@ void gw_shard_destroy(struct gw_shard *sh)
         (void)munmap(sh->answers, (sh->answers_mask + (size_t)1) * sizeof *sh->answers);
     directory_fini(&sh->directory);
     gw_slab_fini(&sh->asked);
+    gw_slab_fini(&sh->bindings);
     gw_slab_fini(&sh->accept_peers);
     gw_slab_fini(&sh->chunks);
     gw_slab_fini(&sh->sessions);
@@ -517,7 +522,8 @@ static uint64_t sleep_ns(struct gw_shard *sh)
             return 0;
     }
     ns = gw_min_u64(ns, gw_min_u64(changes_due_ns(sh), strangers_due_ns(sh)));
-    if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks))
+    if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks) ||
+        !gw_inbox_is_empty(&sh->bound))
         return 0;
     if (sh->accept_retry.ns > now.ns)
         ns = gw_min_u64(ns, sh->accept_retry.ns - now.ns);
@@ -548,6 +554,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     downlinks = downlinks_take(sh); /* before the mail: a claim that came before one is known */
     mail_read_all(sh);
     downlinks_handle(sh, downlinks);
+    bindings_handle(sh);
     run_timers(sh);
     give_durable_answers(sh);
     resume_parked(sh);

@@ -9,14 +9,19 @@
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
  *   http.c       HTTP connections: requests out of plaintext, answers in their order
- *   http_api.c   what the requests of devices mean: a table of endpoints
+ *   http_route.c    which endpoint a request is for: a table
+ *   http_params.c   what stands in a query, and records in the making
+ *   http_writes.c   requests to be recorded, read
+ *   http_questions.c   requests that ask something, read
  *   http_points.c   values with times of their own, out of a batch
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
  *   websocket.c  devices whose frames come in WebSocket messages: between receive.c and frames.c
+ *   http_challenge.c   answers to ACME, out of a folder
  *   answers.c    answers that wait for the disk
- *   sync.c       last values for a device that asks for them
+ *   sync.c       last values for a device that asks for them, or comes online
+ *   pin_values.c what value a pin has: the last written, or its datastream's initial one
  *   send.c       answers to records of TLS to the socket
  *   retire.c     close as a join: from the first reason to a free slot
  *   directory.c  where each device that this shard owns is connected
@@ -24,7 +29,9 @@
  *   gate.c       addresses that are locked out, tokens that log in too often
  *   revoke.c     changes of the token index, to sessions that live
  *   downlink.c   frames to devices on any shard, and what became of them
+ *   written.c    what is written to a device by others, in the log
  *   bridge.c     devices that write to other devices
+ *   binding.c    devices that are yet to be bound to their product
  */
 #ifndef GW_SHARD_SHARD_INTERNAL_H
 #define GW_SHARD_SHARD_INTERNAL_H
@@ -44,6 +51,7 @@
 #include <gw/wire/body.h>
 
 #include "http_internal.h"
+#include "pin_values.h"
 
 /* ---- directory: where the devices that this shard owns are connected ---- */
 
@@ -211,7 +219,9 @@ struct gw_shard {
     struct gw_timer_wheel wheel;
     struct gw_instant start;
     uint32_t live_count, http_count, websocket_count, open_count, handshake_count, accepting_count;
-    uint64_t login_count; /* for session epochs */
+    uint64_t login_count;   /* for session epochs */
+    uint64_t written_epoch; /* of records of what others wrote to our devices */
+    uint32_t written_sequence;
 
     /* work that waits */
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
@@ -235,7 +245,9 @@ struct gw_shard {
     struct gw_inbox downlinks; /* of struct gw_downlink, from anybody                             */
     struct bridge_set *bridges; /* [0, bridge_count) are in use */
     uint32_t bridge_count;
-    struct gw_slab asked; /* those of this shard's own asking, wherever they are             */
+    struct gw_slab asked;    /* those of this shard's own asking, wherever they are             */
+    struct gw_inbox bound;   /* of struct gw_binding, answered                              */
+    struct gw_slab bindings; /* wherever they are                                           */
 
     /* changes of the index */
     uint64_t changes_seen;           /* every change up to this one was acted upon           */
@@ -315,7 +327,10 @@ static inline uint64_t ns_of_tick(const struct gw_shard *sh, uint32_t tick)
 
 /* While one of these is set nothing is read of the session, and it is resumed by whoever clears it.
  */
-enum { NOT_READ_NOW = GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SYNC_WAITS };
+enum {
+    NOT_READ_NOW =
+        GW_SESSION_PARKED | GW_SESSION_SLOWED | GW_SESSION_SYNC_WAITS | GW_SESSION_BINDING
+};
 
 static inline bool has(const struct gw_session *s, uint32_t flag)
 {
@@ -419,6 +434,8 @@ bool http_must_wait(const struct gw_shard *sh, const struct gw_session *s);
 void http_give(struct gw_shard *sh, struct gw_session *s);
 /* The owner of a device tells whether it is connected. */
 void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
+/* The device that is named in front was bound to its product, or not. */
+void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result);
 void http_over_rate(struct gw_shard *sh, struct gw_session *s);
 /* Is it we who are late? */
 bool http_is_ours(const struct gw_shard *sh, const struct gw_session *s);
@@ -468,6 +485,12 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s);
 /* Answers GW_ASK_VALUES. False: not now, or not all of it: the frame is to be taken again. */
 GW_MUST_USE bool answer_sync(struct gw_shard *sh, struct gw_session *s,
                              const struct gw_session_todo *todo);
+/*
+ * Pays GW_SESSION_SYNC_OWED: sends the values of the pins that are marked for it. False: not all of
+ * them yet, nothing of the session is taken before, and on_send comes back.
+ */
+bool give_marked(struct gw_shard *sh, struct gw_session *s);
+struct pin_source pins_of(const struct gw_shard *sh, uint32_t device, uint32_t product);
 
 /* send.c */
 /* What goes before a frame of so many bytes, to be followed by it: a header, in a WebSocket. */
@@ -486,6 +509,7 @@ void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
 struct downlink_origin {
     uint32_t slot, generation; /* it may have closed when the result comes                        */
     uint32_t tag;              /* the asker's own, to tell its questions apart                    */
+    uint8_t recorded_as;       /* see struct gw_downlink                                          */
     void (*done)(struct gw_shard *sh, const struct downlink_origin *origin,
                  enum gw_downlink_result result);
 };
@@ -506,6 +530,9 @@ uint32_t downlink_slot_bytes(const struct gw_shard_options *options);
 /* For frames to the device that answer none of its own; never 0. */
 uint16_t next_own_id(struct gw_session_cold *cold);
 
+/* written.c: false when the log has no room for it */
+GW_MUST_USE bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink);
+
 /* bridge.c */
 void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo *todo);
 /* Takes away targets that are no longer to be written to; how many could not be told. */
@@ -525,6 +552,20 @@ uint64_t changes_due_ns(const struct gw_shard *sh);
 void recheck_place(struct gw_shard *sh, const struct place *place, uint32_t changed_ms);
 /* The low bits of the newest change that this turn's answers of the index are judged by. */
 uint32_t judged_by(struct gw_shard *sh);
+
+/* binding.c */
+/* An info frame names the session's product. False: it is not taken now, for the device has to be
+   bound first, or it was refused. */
+GW_MUST_USE bool bind_product(struct gw_shard *sh, struct gw_session *s,
+                              const struct gw_session_todo *todo);
+/* Asks for the device, which is of `product`, to be bound to the one named. 0: an answer comes;
+   else the status that says why not. */
+GW_MUST_USE uint16_t ask_binding(struct gw_shard *sh, const struct gw_session *s, uint32_t device,
+                                 uint32_t product, struct gw_bytes named);
+/* The session's device is of the product of this grant from now on. */
+void adopt_product(struct gw_session_cold *cold, const struct gw_grant *grant);
+/* What has been answered. */
+void bindings_handle(struct gw_shard *sh);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

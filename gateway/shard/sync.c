@@ -1,7 +1,8 @@
 /*
  * HARDWARE_SYNC: a device asks for last values, one frame a pin comes back, each with the id of the
  * request; a pin without a value is silence. Most sketches ask right after their login, so a fleet
- * that comes back asks once a device.
+ * that comes back asks once a device. And a device that has told who it is gets, unasked, the
+ * values of the pins that are marked for it.
  *
  * The frame stays in front of the session's input until all of it is answered, so nothing of it is
  * kept anywhere else than in `sync_at`.
@@ -24,8 +25,8 @@ enum {
 struct sync {
     struct gw_shard *sh;
     struct gw_session *s;
-    uint16_t msg_id;
-    bool cut; /* I2: it goes on later */
+    uint16_t msg_id; /* 0: each frame is numbered by us */
+    bool cut;        /* I2: it goes on later            */
 };
 
 /* May one more frame be said? Makes room for it. */
@@ -46,8 +47,9 @@ static void reply_value(struct sync *sync, const struct gw_value *value)
     struct gw_shard *sh = sync->sh;
     uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX], *out;
     size_t bytes = gw_hardware_head(body, value->bank, value->pin);
+    uint16_t msg_id = sync->msg_id != 0 ? sync->msg_id : next_own_id(cold_of(sh, sync->s));
     struct gw_frame frame = {
-        .type = GW_FRAME_HARDWARE, .msg_id = sync->msg_id, .body = gw_bytes_of(body, bytes)};
+        .type = GW_FRAME_HARDWARE, .msg_id = msg_id, .body = gw_bytes_of(body, bytes)};
 
     begin_reply(sh, sync->s, gw_frame_bytes(&frame) + value->bytes.size);
     out = sh->replies + sh->reply_bytes;
@@ -92,11 +94,24 @@ static bool visit(void *context, const struct gw_value *value)
     return say(sync, value);
 }
 
+struct pin_source pins_of(const struct gw_shard *sh, uint32_t device, uint32_t product)
+{
+    return (struct pin_source){
+        .values = sh->values, .index = sh->reader, .device = device, .product = product};
+}
+
+static struct pin_source source_of(const struct sync *sync)
+{
+    return pins_of(sync->sh, sync->s->device, cold_of(sync->sh, sync->s)->product);
+}
+
 /* From pin sync_at on. Virtual pins alone: the others are what the board has measured, and it would
    take them for orders. */
-static void say_all(struct sync *sync)
+static void say_all(struct sync *sync, enum pin_choice choice)
 {
-    if (gw_values_each(sync->sh->values, sync->s->device, 'v', sync->s->sync_at, visit, sync) != 0)
+    struct pin_source source = source_of(sync);
+
+    if (pin_values_each(&source, sync->s->sync_at, choice, visit, sync) != 0)
         COUNT(sync->sh, sync_refused);
 }
 
@@ -105,6 +120,7 @@ static void say_all(struct sync *sync)
 static void say_pins(struct sync *sync, char bank, struct gw_bytes rest)
 {
     struct gw_shard *sh = sync->sh;
+    struct pin_source source = source_of(sync);
     bool named[PINS] = {false};
     struct gw_bytes part;
     uint32_t number = 0;
@@ -118,7 +134,7 @@ static void say_pins(struct sync *sync, char bank, struct gw_bytes rest)
         named[pin] = true;
         if (number++ < sync->s->sync_at)
             continue;
-        int err = gw_values_get(sh->values, sync->s->device, bank, pin, &value);
+        int err = pin_value_get(&source, bank, pin, &value);
 
         if (err == 0 && !say(sync, &value))
             sync->s->sync_at = (uint8_t)(number - 1);
@@ -139,12 +155,25 @@ bool answer_sync(struct gw_shard *sh, struct gw_session *s, const struct gw_sess
         return false;
     }
     if (gw_sync_parse(todo->asked, &pins) == GW_SYNC_ALL)
-        say_all(&sync);
+        say_all(&sync, PINS_SYNCED);
     else
         say_pins(&sync, pins.bank, pins.pins);
     if (sync.cut && s->state == GW_SESSION_LIVE)
         return false; /* on_send comes back */
     s->sync_at = 0;
     COUNT(sh, syncs);
+    return true;
+}
+
+bool give_marked(struct gw_shard *sh, struct gw_session *s)
+{
+    struct sync sync = {.sh = sh, .s = s};
+
+    if (sh->values != NULL && s->state == GW_SESSION_LIVE && !has(s, GW_SESSION_GOODBYE))
+        say_all(&sync, PINS_MARKED);
+    if (sync.cut && s->state == GW_SESSION_LIVE)
+        return false;
+    s->flags &= ~(uint32_t)GW_SESSION_SYNC_OWED;
+    s->sync_at = 0;
     return true;
 }

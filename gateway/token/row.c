@@ -211,7 +211,7 @@ bool gw_product_row_unpack(uint32_t number, struct gw_bytes in, struct gw_produc
     };
     memcpy(out->id, p + GW_PRODUCT_ROW_BYTES, out->id_bytes);
     memcpy(out->name, p + GW_PRODUCT_ROW_BYTES + out->id_bytes, out->name_bytes);
-    return (out->flags & ~(GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED)) == 0;
+    return (out->flags & ~GW_PRODUCT_FLAGS) == 0;
 }
 
 size_t gw_device_row_pack(uint32_t number, const struct gw_device_row *row,

@@ -297,9 +297,11 @@ int gw_index_product_add(struct gw_index_writer *writer, const struct gw_product
     struct gw_org_row owner;
     int err;
 
-    gw_assert((spec->flags & ~(GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED)) == 0);
+    gw_assert((spec->flags & ~GW_PRODUCT_FLAGS) == 0);
     if (!is_product_id(spec->id) || !is_name(spec->name))
         return -EINVAL;
+    if ((spec->flags & GW_PRODUCT_PROVISIONS) != 0)
+        row.flags |= GW_PRODUCT_INFO_REQUIRED;
     if ((err = looked_up(writer, gw_view_org(&writer->view, spec->org, &owner))) != 0 ||
         (err = check_free(writer, GW_TABLE_PRODUCT_IDS, spec->id)) != 0)
         return err;

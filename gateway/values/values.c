@@ -93,7 +93,12 @@ static uint64_t key_of(const struct gw_record *record)
 
 static uint8_t origin_of(const struct gw_record *record)
 {
-    return (record->flags & GW_RECORD_FROM_HTTP) != 0 ? GW_VALUE_FROM_HTTP : GW_VALUE_FROM_DEVICE;
+    if ((record->flags & GW_RECORD_FROM_HTTP) != 0)
+        return GW_VALUE_FROM_HTTP;
+    if ((record->flags & GW_RECORD_FROM_CONTROL) != 0)
+        return GW_VALUE_FROM_CONTROL;
+    return (record->flags & GW_RECORD_FROM_BRIDGE) != 0 ? GW_VALUE_FROM_BRIDGE
+                                                        : GW_VALUE_FROM_DEVICE;
 }
 
 int values_apply(struct gw_values *values, const struct gw_record *record)

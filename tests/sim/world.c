@@ -14,7 +14,7 @@ enum {
     SHARDS_MAX = 3,
     STEPS = 2500,
     CALM_STEPS = 600, /* 100 ms each: every deadline passes                       */
-    HUSH_STEPS = 150, /* shorter than the silence that closes a session           */
+    HUSH_STEPS = 200, /* shorter than the silence that closes a session           */
     STOP_STEPS = 1000,
     OLD_CONNECTIONS_MAX = 4096,
     HASH_SEED = 12345,
@@ -43,8 +43,8 @@ static void on_durable(void *context, const struct gw_record *record)
     char value[VALUE_BYTES_MAX];
     unsigned number, counter;
 
-    if (record->kind != GW_RECORD_PIN_WRITE)
-        return;
+    if (record->kind != GW_RECORD_PIN_WRITE || (record->flags & GW_RECORD_FROM_BRIDGE) != 0)
+        return; /* what another device wrote to it is none of its numbers */
     gw_assert(record->value.size < sizeof value);
     memcpy(value, record->value.data, record->value.size);
     value[record->value.size] = '\0';

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "group.h"
 
 enum { AGE_S = 1, STRANGER_S = 2, SOON_MS = 10000 };
 
@@ -213,31 +213,17 @@ static void the_silent_take_no_turn(void **state)
         (void)close(fds[i]);
 }
 
-static int start(void **state)
-{
-    static const struct sys_gateway_options options = {
-        .shards = 1,
-        .config = "handshakes_max = 1; handshake_age_s_max = 1; stranger_s_max = 2;\n"
-                  "handshake_s_max = 10;\n"};
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "admission",
+        .gateway = &gateway,
+        .options = {.shards = 1,
+                    .config = "handshakes_max = 1; handshake_age_s_max = 1; "
+                              "stranger_s_max = 2; handshake_s_max = 10;\n"},
+        .devices = &device,
+        .device_count = 1,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_waited_too_long_is_closed_without_a_handshake),
         cmocka_unit_test(half_a_hello_makes_room_at_once),
@@ -248,5 +234,5 @@ int main(void)
         cmocka_unit_test(the_silent_take_no_turn),
     };
 
-    return cmocka_run_group_tests_name("admission", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 #define TLS_ONLY      "TMPLtlsonly01"
 #define INFO_REQUIRED "TMPLinfoneed1"
@@ -284,32 +283,23 @@ static void an_older_index_answers_19_until_it_is_accepted(void **state)
     free(high_water);
 }
 
-static const struct sys_gateway_options options = {.shards = 2};
-
-static int start(void **state)
+static void add_products(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", TLS_ONLY, "--org", "Test", "--name",
                  "Lock", NULL));
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", INFO_REQUIRED, "--org", "Test", "--name",
                  "Valve", "--info-required", NULL));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "binding",
+        .gateway = &gateway,
+        .options = {.shards = 2},
+        .updates = &updates,
+        .prepare = add_products,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_info_frame_of_the_right_product_costs_nothing),
         cmocka_unit_test(updates_wait_for_a_required_info_frame),
@@ -321,5 +311,5 @@ int main(void)
         cmocka_unit_test(an_older_index_answers_19_until_it_is_accepted),
     };
 
-    return cmocka_run_group_tests_name("binding", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

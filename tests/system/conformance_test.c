@@ -22,8 +22,7 @@
 #include <jansson.h>
 
 #include "conformance_cases.h"
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 enum delivery { FRAME_BY_FRAME, BYTE_BY_BYTE, ALL_AT_ONCE, DELIVERIES };
 
@@ -389,32 +388,19 @@ static void tail_prints_what_devices_wrote(void **state)
 
 /* ---- the table as tests ---- */
 
-static const struct sys_gateway_options options = {.shards = 2};
-
 static struct run runs[RUNS];
 static struct sys_device devices[RUNS];
 
-static int start(void **state)
-{
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, RUNS);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "conformance",
+        .gateway = &gateway,
+        .options = {.shards = 2},
+        .devices = devices,
+        .device_count = RUNS,
+        .updates = &updates,
+    };
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(a01_the_token_of_the_documentation_logs_in),
         cmocka_unit_test(f57_f58_the_time_is_told),
@@ -444,7 +430,7 @@ int main(void)
         };
     }
     memcpy(tests + RUNS, others, sizeof others);
-    failed = _cmocka_run_group_tests("conformance", tests, GW_ARRAY_COUNT(tests), start, stop);
+    failed = SYS_GROUP_RUN(&group, tests);
     for (size_t i = 0; i < RUNS; i++)
         free((void *)tests[i].name);
     return failed;

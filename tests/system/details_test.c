@@ -22,8 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 enum { SOON_MS = 3000, JUMP_AFTER_S = 8, FROM_S = 20700, TO_S = 24300 }; /* +05:45, +06:45 */
 
@@ -398,33 +397,22 @@ static void datastreams_bind_no_device(void **state)
     free(text);
 }
 
-static const struct sys_gateway_options options = {.shards = 2,
-                                                   .config = "time: { zones = \"tz\"; };\n"};
-
-static int start(void **state)
+static void make_zones(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", STRICT, "--org", "Test", NULL));
     jump_s = time(NULL) + (int64_t)sys_ms(JUMP_AFTER_S * 1000) / 1000;
     make_database();
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    free(zones_path);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "details",
+        .gateway = &gateway,
+        .options = {.shards = 2, .config = "time: { zones = \"tz\"; };\n"},
+        .updates = &updates,
+        .prepare = make_zones,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_of_the_clocks_is_seen_when_it_happens), /* first: it is soon */
         cmocka_unit_test(the_time_is_that_of_the_devices_zone),
@@ -434,10 +422,13 @@ int main(void)
         cmocka_unit_test(a_product_with_events_is_refused_others),
         cmocka_unit_test(datastreams_bind_no_device),
     };
+    int failed;
 
     if (access("/usr/share/zoneinfo/Europe/Berlin", R_OK) != 0) {
         print_message("no tz database on this machine: install tzdata\n");
         return 77;
     }
-    return cmocka_run_group_tests_name("details", tests, start, stop);
+    failed = SYS_GROUP_RUN(&group, tests);
+    free(zones_path);
+    return failed;
 }

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 #include "control_link.h"
-#include "harness.h"
+#include "group.h"
 
 enum { SOON_MS = 5000, SHARDS = 4, DEVICES = 24, EXIT_LATER = 75 };
 
@@ -186,6 +186,24 @@ static void tollgatectl_sends_loads_restarts_and_asks(void **state)
     EXPECT_CTL(EXIT_LATER, "is not connected", "send", device, "V1", "1");
 }
 
+/* F65 */
+static void a_device_is_told_of_users_of_an_app(void **state)
+{
+    struct sys_client c;
+    char number[16];
+    const char *device = number_text(&devices[0], number);
+
+    (void)state;
+    log_in(&c, &devices[0], SYS_TLS12);
+    EXPECT_CTL(0, "delivered", "app", device, "connected");
+    expect_frame(&c, GW_FRAME_INTERNAL, "acon");
+    EXPECT_CTL(0, "delivered", "app", device, "gone");
+    expect_frame(&c, GW_FRAME_INTERNAL, "adis");
+    EXPECT_CTL(2, "an app is 'connected' or 'gone'", "app", device, "maybe");
+    sys_client_close(&c);
+}
+
+/* T5 is the second row. */
 static void a_device_gets_nothing_longer_than_it_takes(void **state)
 {
     static const struct {
@@ -237,6 +255,15 @@ static void who_has_yet_to_name_its_product_is_not_there(void **state)
     sys_client_close(&c);
 }
 
+/* The log may be what takes nothing more, but it does a moment later. */
+static bool is_delivered(const struct sys_device *device, const char *value)
+{
+    if (strcmp(send_value(device, value), "delivered") == 0)
+        return true;
+    sys_pause_ms(100);
+    return strcmp(send_value(device, value), "delivered") == 0;
+}
+
 static void a_device_that_reads_nothing_is_busy(void **state)
 {
     enum { TRIES = 20000, VALUE = 4000 };
@@ -249,7 +276,7 @@ static void a_device_that_reads_nothing_is_busy(void **state)
     log_in(&c, &devices[2], SYS_PLAIN);
     tell_buffer(&c, 4096);
     (void)snprintf(value, sizeof value, "%0*d", VALUE, 7);
-    while (tries++ < TRIES && strcmp(send_value(&devices[2], value), "delivered") == 0)
+    while (tries++ < TRIES && is_delivered(&devices[2], value))
         delivered++; /* the kernel's buffers first */
     assert_string_equal(answer, "busy");
     assert_true(delivered > 1);
@@ -518,6 +545,87 @@ static void a_device_writes_to_those_of_its_organisation(void **state)
     }
 }
 
+/* ---- the log, and last values ---- */
+
+static struct sys_updates updates;
+
+/* The device's newest write, which is the nth. */
+static const struct gw_record *newest_write(const struct sys_device *device, size_t count)
+{
+    const struct sys_update *last = NULL;
+
+    sys_updates_wait(&gateway, &updates, device->number, GW_RECORD_PIN_WRITE, count);
+    assert_int_equal(sys_updates_count(&updates, device->number, GW_RECORD_PIN_WRITE, &last),
+                     count);
+    return &last->record;
+}
+
+/* E44: the one pin that was asked for, with the id of the request. */
+static void expect_synced(struct sys_client *c, uint16_t msg_id, const char *body)
+{
+    sys_must(&gateway, c, sys_client_send_frame(c, GW_FRAME_HARDWARE_SYNC, msg_id, "vr\0001", 4));
+    expect_frame(c, GW_FRAME_HARDWARE, body);
+}
+
+static void what_is_sent_is_recorded_and_found_by_a_device_that_was_away(void **state)
+{
+    struct sys_device added, *device = &added;
+    const struct gw_record *record;
+    struct sys_output out;
+    char number[16];
+    struct sys_client c;
+
+    (void)state;
+    sys_devices_add(&gateway, SYS_PRODUCT, device, 1);
+    assert_string_equal(send_value(device, "away"), "offline");
+    record = newest_write(device, 1);
+    assert_int_equal(record->flags, GW_RECORD_FROM_CONTROL);
+    assert_int_equal(record->msg_id, 0);
+    assert_int_equal(record->bank, 'v');
+    assert_int_equal(record->pin, 1);
+    assert_true(gw_bytes_are(record->value, "away"));
+    log_in(&c, device, SYS_TLS13);
+    expect_synced(&c, 3, "vw|1|away");
+    assert_string_equal(send_value(device, "here"), "delivered");
+    expect_frame(&c, GW_FRAME_HARDWARE, "vw|1|here");
+    assert_true(gw_bytes_are(newest_write(device, 2)->value, "here"));
+    expect_synced(&c, 4, "vw|1|here");
+    EXPECT_CTL(0, "delivered", "reboot", number_text(device, number)); /* an order is no update */
+    expect_frame(&c, GW_FRAME_INTERNAL, "dbg|reboot");
+    sys_client_close(&c);
+    sys_ctl_try(&gateway, NULL, &out,
+                (const char *const[]){"tail", "--json", "--device", number, "--pin", "V1", NULL});
+    assert_int_equal(out.exit_code, 0);
+    assert_non_null(strstr(out.out, "\"origin\":\"control\""));
+    sys_output_release(&out);
+    (void)newest_write(device, 2);
+}
+
+static void what_a_device_writes_to_another_is_recorded_as_the_others(void **state)
+{
+    static const char write64[] = "64\0vw\0001\0bridged";
+    struct sys_device added[2], *from = &added[0], *to = &added[1];
+    const struct gw_record *record;
+    struct sys_client writer, board;
+
+    (void)state;
+    sys_devices_add(&gateway, SYS_PRODUCT, added, GW_ARRAY_COUNT(added));
+    log_in(&writer, from, SYS_TLS13);
+    name_target(&writer, 21, 64, to->token, GW_RESPONSE_OK);
+    bridge(&writer, 22, write64, sizeof write64 - 1); /* F63: the value is stored all the same */
+    sys_must(&gateway, &writer,
+             sys_client_expect_response(&writer, 22, GW_RESPONSE_NOT_IN_NETWORK, sys_ms(SOON_MS)));
+    record = newest_write(to, 1);
+    assert_int_equal(record->flags, GW_RECORD_FROM_BRIDGE);
+    assert_int_equal(record->msg_id, 22);
+    assert_true(gw_bytes_are(record->value, "bridged"));
+    assert_int_equal(sys_updates_count(&updates, from->number, GW_RECORD_PIN_WRITE, NULL), 0);
+    log_in(&board, to, SYS_PLAIN);
+    expect_synced(&board, 3, "vw|1|bridged");
+    sys_client_close(&board);
+    sys_client_close(&writer);
+}
+
 /* ---- the socket ---- */
 
 static void what_is_no_command_is_refused_by_what_is_wrong(void **state)
@@ -532,6 +640,8 @@ static void what_is_no_command_is_refused_by_what_is_wrong(void **state)
         {"{\"cmd\":\"launch\",\"device\":1}", "\"cmd\" is \"send\""},
         {"{\"cmd\":\"send\",\"cmd\":\"ota\"}", "not JSON, from byte"},
         {"{\"cmd\":\"reboot\"}", "\"device\" is the number"},
+        {"{\"cmd\":\"app\",\"device\":1}", "\"connected\" is true or false"},
+        {"{\"cmd\":\"app\",\"device\":1,\"connected\":1}", "\"connected\" is true or false"},
         {"{\"cmd\":\"reboot\",\"device\":0}", "\"device\" is the number"},
         {"{\"cmd\":\"reboot\",\"device\":\"porch\"}", "\"device\" is the number"},
         {"{\"cmd\":\"reboot\",\"device\":4294967296}", "\"device\" is the number"},
@@ -639,49 +749,49 @@ static void the_socket_is_for_its_group_and_survives_a_kill(void **state)
     free(text);
 }
 
-static const struct sys_gateway_options options = {
-    .shards = SHARDS,
-    .config = "control: { path = \"control\"; };\n"
-              "bridge: { targets_max = 2; sessions_max = 4; };\n",
-};
-
-static int start(void **state)
+static void open_desk(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     socket_path = sys_text("%s/control", gateway.dir);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, GW_ARRAY_COUNT(devices));
-    sys_gateway_start(&gateway);
-    return control_open(&desk, socket_path) ? 0 : -1;
+    assert_true(control_open(&desk, socket_path));
 }
 
-static int stop(void **state)
+static void close_desk(void)
 {
-    (void)state;
     control_close(&desk);
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
     free(socket_path);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "downlink",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS,
+                    .config = "control: { path = \"control\"; };\n"
+                              "bridge: { targets_max = 2; sessions_max = 4; };\n"},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+        .updates = &updates,
+        .started = open_desk,
+        .finish = close_desk,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_on_any_shard_gets_what_is_sent),
         cmocka_unit_test(tollgatectl_sends_loads_restarts_and_asks),
+        cmocka_unit_test(a_device_is_told_of_users_of_an_app),
         cmocka_unit_test(a_device_gets_nothing_longer_than_it_takes),
         cmocka_unit_test(who_has_yet_to_name_its_product_is_not_there),
         cmocka_unit_test(a_device_that_reads_nothing_is_busy),
         cmocka_unit_test(of_a_device_that_moves_each_frame_reaches_one_place_at_most),
         cmocka_unit_test(of_many_senders_each_gets_its_own_answers),
         cmocka_unit_test(a_device_writes_to_those_of_its_organisation),
+        cmocka_unit_test(what_is_sent_is_recorded_and_found_by_a_device_that_was_away),
+        cmocka_unit_test(what_a_device_writes_to_another_is_recorded_as_the_others),
         cmocka_unit_test(what_is_no_command_is_refused_by_what_is_wrong),
         cmocka_unit_test(a_line_that_is_too_long_is_the_last),
         cmocka_unit_test(a_client_that_reads_nothing_waits_for_itself),
         cmocka_unit_test(the_socket_is_for_its_group_and_survives_a_kill),
     };
 
-    return cmocka_run_group_tests_name("downlink", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

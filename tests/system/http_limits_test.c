@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 
 enum { SOON_MS = 3000 };
 
@@ -219,35 +219,26 @@ static void switched_off_it_closes_unanswered(void **state)
     assert_true(closed_for("unknown_protocol") == before + 1);
 }
 
-static const struct sys_gateway_options options = {.shards = 1,
-                                                   .config = CONFIG "chunks_per_shard = 64;\n"};
-
-static int start(void **state)
+static void add_products(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", "TMPLtls", "--org", "Test", "--name",
                  "Lock", NULL));
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", "TMPLinfo", "--org", "Test", "--name",
                  "Meter", "--plain", "--info-required", NULL));
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
     sys_devices_add(&gateway, "TMPLtls", &plain_less, 1);
     sys_devices_add(&gateway, "TMPLinfo", &named, 1);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "http limits",
+        .gateway = &gateway,
+        .options = {.shards = 1, .config = CONFIG "chunks_per_shard = 64;\n"},
+        .devices = &device,
+        .device_count = 1,
+        .prepare = add_products,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_slow_is_told_so_and_closed),
         cmocka_unit_test(who_sends_a_byte_now_and_then_is_slow_too),
@@ -259,5 +250,5 @@ int main(void)
         cmocka_unit_test(switched_off_it_closes_unanswered),
     };
 
-    return cmocka_run_group_tests_name("http limits", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

@@ -11,8 +11,7 @@
 
 #include <stdlib.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 enum { SOON_MS = 3000, LOGINS = 24, AT_ONCE = 16 };
 
@@ -181,29 +180,16 @@ static void other_devices_never_notice(void **state)
         sys_client_close(&fighters[i]);
 }
 
-static const struct sys_gateway_options options = {.shards = 2};
-
-static int start(void **state)
-{
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, GW_ARRAY_COUNT(devices));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "newest wins",
+        .gateway = &gateway,
+        .options = {.shards = 2},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+        .updates = &updates,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_login_closes_the_one_before),
         cmocka_unit_test(of_logins_at_once_one_lives),
@@ -212,5 +198,5 @@ int main(void)
         cmocka_unit_test(other_devices_never_notice),
     };
 
-    return cmocka_run_group_tests_name("newest wins", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

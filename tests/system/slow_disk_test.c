@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 enum { SOON_MS = 3000, OWN_PING_MS = 4000, EARLY_MS = 200, LATE_MS = 1000 };
 
@@ -252,32 +251,6 @@ static void a_full_lane_lets_nobody_in_and_keeps_those_inside_company(void **sta
     sys_client_close(&writer);
 }
 
-static const struct sys_gateway_options options = {
-    .shards = 1,
-    .slow_disk = true,
-    .config = "rate: { frames_per_s = 100000; burst = 100000; };\n",
-};
-
-static int start(void **state)
-{
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, GW_ARRAY_COUNT(devices));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    sys_disk_resume(&gateway);
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 /* A test that failed with the disk stopped must not take the others with it. */
 static int resume(void **state)
 {
@@ -288,6 +261,16 @@ static int resume(void **state)
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "slow disk",
+        .gateway = &gateway,
+        .options = {.shards = 1,
+                    .slow_disk = true,
+                    .config = "rate: { frames_per_s = 100000; burst = 100000; };\n"},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+        .updates = &updates,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(c28_a_ping_that_waits_is_kept_company, resume),
         cmocka_unit_test_teardown(nothing_is_acknowledged_before_the_disk_has_it, resume),
@@ -297,5 +280,5 @@ int main(void)
                                   resume),
     };
 
-    return cmocka_run_group_tests_name("slow disk", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

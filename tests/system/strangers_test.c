@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "harness.h"
+#include "group.h"
 
 enum { STRANGERS = 200, SOON_MS = 3000 };
 
@@ -70,33 +70,19 @@ static void who_speaks_and_leaves_is_gone_at_once(void **state)
         sys_client_close(&visitors[i]);
 }
 
-static const struct sys_gateway_options options = {.shards = 1,
-                                                   .config = "chunks_per_shard = 16;\n"};
-
-static int start(void **state)
-{
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "strangers",
+        .gateway = &gateway,
+        .options = {.shards = 1, .config = "chunks_per_shard = 16;\n"},
+        .devices = &device,
+        .device_count = 1,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crowd_of_half_logins_takes_nothing_from_devices),
         cmocka_unit_test(who_speaks_and_leaves_is_gone_at_once),
     };
 
-    return cmocka_run_group_tests_name("strangers", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

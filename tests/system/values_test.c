@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 
 #define INFO_REQUIRED "TMPLinfoneed1"
 
@@ -430,32 +430,178 @@ static void without_values_a_sync_is_silence(void **state)
     expect_after_login(&device, "vw|1|written");
 }
 
-static const struct sys_gateway_options options = {
-    .shards = 2, .slow_disk = true, .config = "rate: { burst = 1000; };\n"};
+/* ---- datastreams: initial values, and pins that are marked for devices ---- */
 
-static int set_up(void **state)
+#define STREAMS "TMPLstreams01"
+
+/* V1 marked, 5; V2 hello; V3 marked, a place; V4 marked, without an initial value. */
+static void add_streams(void)
 {
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    free(sys_ctl(&gateway, NULL, "product", "add", "--id", INFO_REQUIRED, "--org", "Test", "--name",
-                 "Strict", "--plain", "--info-required", NULL));
-    sys_gateway_start(&gateway);
-    return 0;
+    free(sys_ctl(&gateway, NULL, "product", "add", "--id", STREAMS, "--org", "Test", "--plain",
+                 NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STREAMS, "V1", "--type", "int",
+                 "--default", "5", "--sync", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STREAMS, "V2", "--type", "string",
+                 "--default", "hello", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STREAMS, "V3", "--type", "location",
+                 "--default", "2.17,41.40", "--sync", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "stream", "add", STREAMS, "V4", "--type", "string",
+                 "--sync", NULL));
 }
 
-static int tear_down(void **state)
+static void a_pin_has_its_initial_value_until_it_is_written(void **state)
 {
     (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        struct sys_device device = new_device(STREAMS);
+        struct sys_client c;
+
+        log_in(&c, &device, (enum sys_transport)t);
+        sync_gives(&c, "vr|4|3|2|1|0", "vw|3|2.17|41.40 vw|2|hello vw|1|5");
+        write_pin(&c, "vw|2|written");
+        sync_gives(&c, "vr|1|2", "vw|1|5 vw|2|written");
+        sys_client_close(&c);
+    }
+}
+
+static void all_are_those_that_are_marked(void **state)
+{
+    struct sys_device device = new_device(STREAMS);
+    struct sys_client c;
+
+    (void)state;
+    log_in(&c, &device, SYS_TLS13);
+    sync_gives(&c, "", "vw|1|5 vw|3|2.17|41.40");
+    write_pin(&c, "vw|2|unmarked");
+    write_pin(&c, "vw|9|no stream");
+    write_pin(&c, "vw|4|x");
+    write_pin(&c, "vw|1|6");
+    sync_gives(&c, "", "vw|1|6 vw|3|2.17|41.40 vw|4|x");
+    sync_gives(&c, "vr|2|4", "vw|2|unmarked vw|4|x");
+    sys_client_close(&c);
+}
+
+static void tell_who(struct sys_client *c, const char *body)
+{
+    say(c, GW_FRAME_INTERNAL, 2, body);
+    sys_must(&gateway, c, sys_client_expect_response(c, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+}
+
+/* Frames that nobody asked for, numbered by the gateway, from `*id` + 1 on. */
+static void expect_unasked(struct sys_client *c, uint16_t *id, const char *text)
+{
+    expect_write(c, ++*id, text);
+}
+
+static void who_comes_online_is_given_what_is_marked(void **state)
+{
+    (void)state;
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        struct sys_device device = new_device(STREAMS), plain = new_device(SYS_PRODUCT);
+        uint16_t id = 0;
+        struct sys_client c;
+
+        log_in(&c, &device, (enum sys_transport)t);
+        sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID)); /* not before it said who it is */
+        tell_who(&c, "ver|1.4.0|buff-in|1024");
+        expect_unasked(&c, &id, "vw|1|5");
+        expect_unasked(&c, &id, "vw|3|2.17|41.40");
+        sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+        tell_who(&c, "ver|1.4.0|buff-in|1024"); /* once */
+        write_pin(&c, "vw|1|7");
+        write_pin(&c, "vw|2|unmarked");
+        sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+        sys_client_close(&c);
+
+        id = 0;
+        log_in(&c, &device, (enum sys_transport)t);
+        tell_who(&c, "ver|1.4.0");
+        expect_unasked(&c, &id, "vw|1|7");
+        expect_unasked(&c, &id, "vw|3|2.17|41.40");
+        sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+        sys_client_close(&c);
+
+        log_in(&c, &plain, (enum sys_transport)t); /* no datastreams, no marks */
+        write_pin(&c, "vw|1|7");
+        tell_who(&c, "ver|1.4.0");
+        sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+        sys_client_close(&c);
+    }
+}
+
+/* More than may be unsent: what the device sends behind its info frame waits, and nothing is lost.
+ */
+static void what_is_marked_may_be_much(void **state)
+{
+    enum { MANY = 60, BYTES = 1000 };
+    struct sys_device device;
+    struct sys_client c;
+
+    (void)state;
+    free(sys_ctl(&gateway, NULL, "product", "add", "--id", "TMPLmany", "--org", "Test", "--plain",
+                 NULL));
+    for (int pin = 0; pin < MANY; pin++) {
+        char *name = sys_text("V%d", pin);
+
+        free(sys_ctl(&gateway, NULL, "product", "stream", "add", "TMPLmany", name, "--type",
+                     "string", "--sync", NULL));
+        free(name);
+    }
+    device = new_device("TMPLmany");
+    log_in(&c, &device, SYS_TLS13);
+    for (int pin = 0; pin < MANY; pin++) {
+        char *write = sys_text("vw|%d|%0*d", pin, BYTES, pin);
+
+        write_pin(&c, write);
+        free(write);
+    }
+    sys_must(&gateway, &c, sys_client_ping(&c, FENCE_ID));
+    sys_client_close(&c);
+    for (int t = 0; t < SYS_TRANSPORTS; t++) {
+        uint16_t id = 0;
+
+        log_in(&c, &device, (enum sys_transport)t);
+        say(&c, GW_FRAME_INTERNAL, 2, "ver|1.4.0|buff-in|2048");
+        say(&c, GW_FRAME_HARDWARE_SYNC, 3, "vr|1"); /* is answered behind it */
+        say(&c, GW_FRAME_PING, 4, "");
+        sys_pause_ms(100);
+        sys_must(&gateway, &c, sys_client_expect_response(&c, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+        for (int pin = 0; pin < MANY; pin++) {
+            char *write = sys_text("vw|%d|%0*d", pin, BYTES, pin);
+
+            expect_unasked(&c, &id, write);
+            free(write);
+        }
+        char *write = sys_text("vw|1|%0*d", BYTES, 1);
+
+        expect_write(&c, 3, write);
+        free(write);
+        sys_must(&gateway, &c, sys_client_expect_response(&c, 4, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+        sys_client_close(&c);
+    }
+}
+
+static void add_products(void)
+{
+    add_streams();
+    free(sys_ctl(&gateway, NULL, "product", "add", "--id", INFO_REQUIRED, "--org", "Test", "--name",
+                 "Strict", "--plain", "--info-required", NULL));
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "values",
+        .gateway = &gateway,
+        .options = {.shards = 2, .slow_disk = true, .config = "rate: { burst = 1000; };\n"},
+        .prepare = add_products,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_gets_what_it_wrote),
+        cmocka_unit_test(a_pin_has_its_initial_value_until_it_is_written),
+        cmocka_unit_test(all_are_those_that_are_marked),
+        cmocka_unit_test(who_comes_online_is_given_what_is_marked),
+        cmocka_unit_test(what_is_marked_may_be_much),
         cmocka_unit_test(what_is_asked_for_twice_is_given_once),
         cmocka_unit_test(banks_are_apart_and_all_means_virtual),
         cmocka_unit_test(a_property_is_no_value_and_a_member_of_a_group_is_one),
@@ -473,5 +619,5 @@ int main(void)
         cmocka_unit_test(without_values_a_sync_is_silence),
     };
 
-    return cmocka_run_group_tests_name("values", tests, set_up, tear_down);
+    return SYS_GROUP_RUN(&group, tests);
 }

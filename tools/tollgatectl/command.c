@@ -106,6 +106,22 @@ int ctl_reboot(int argc, char **argv)
     return run(path, "reboot", device, json_object());
 }
 
+int ctl_app(int argc, char **argv)
+{
+    const char *path = NULL;
+    const struct ctl_option options[] = {{"socket", &path, NULL}};
+    uint32_t device = 0;
+    int words, code = ctl_options(argc, argv, options, GW_ARRAY_COUNT(options), 2, 2, &words);
+    bool connected;
+
+    if (code != CTL_OK || (code = ctl_read_device(argv[1], &device)) != CTL_OK)
+        return code;
+    connected = strcmp(argv[2], "connected") == 0;
+    if (!connected && strcmp(argv[2], "gone") != 0)
+        return ctl_fail(CTL_USAGE, "an app is 'connected' or 'gone', not '%s'", argv[2]);
+    return run(path, "app", device, json_pack("{s:b}", "connected", connected));
+}
+
 int ctl_status(int argc, char **argv)
 {
     const char *path = NULL;

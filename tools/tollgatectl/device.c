@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gw/base/clock.h>
 #include <gw/crypto/crypto.h>
 #include <gw/token/details.h>
 
 #include "ctl_index.h"
+
+enum { PROVISIONING_S = 7 * 86400 }; /* how long a token is good that is for provisioning */
 
 static int get_token(bool from_stdin, uint8_t token[GW_TOKEN_BYTES])
 {
@@ -24,11 +27,15 @@ static int get_token(bool from_stdin, uint8_t token[GW_TOKEN_BYTES])
 static int device_add(struct ctl_index *ix, const char *product, struct gw_device_spec *spec,
                       uint8_t token[GW_TOKEN_BYTES], bool json)
 {
+    struct gw_product_info info;
     uint32_t number = 0;
     int err, code = ctl_index_write(ix);
 
     if (code != CTL_OK || (code = ctl_find_product(ix, product, &spec->product)) != CTL_OK)
         return code;
+    if (spec->not_after_s == 0 && gw_catalog_product(ix->view, spec->product, &info) == 0 &&
+        (info.flags & GW_PRODUCT_PROVISIONS) != 0)
+        spec->not_after_s = gw_clock_wall_us() / 1000000 + PROVISIONING_S;
     spec->token = token;
     err = gw_index_device_add(ix->writer, spec, &number);
     if (err == -EINVAL)

@@ -153,6 +153,7 @@ void record_print_json(FILE *out, const struct gw_journal_item *item)
 {
     const struct gw_record *record = &item->record;
     const char *kind = gw_record_kind_text(record->kind);
+    const char *origin = gw_record_origin_text(record->flags);
 
     if (item->kind == GW_JOURNAL_DAMAGE) {
         damage_print_json(out, item);
@@ -171,8 +172,8 @@ void record_print_json(FILE *out, const struct gw_journal_item *item)
         (void)fprintf(out, ",\"kind\":%u", record->kind);
     if ((record->flags & GW_RECORD_GROUPED) != 0)
         (void)fputs(",\"grouped\":true", out);
-    if ((record->flags & GW_RECORD_FROM_HTTP) != 0)
-        (void)fputs(",\"origin\":\"http\"", out);
+    if (origin != NULL)
+        (void)fprintf(out, ",\"origin\":\"%s\"", origin);
     if (has_pin(record))
         (void)fprintf(out, ",\"pin\":\"%c%u\"", toupper((unsigned char)record->bank), record->pin);
     if (has_pin(record) && record->pin_count > 1)

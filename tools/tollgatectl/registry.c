@@ -152,12 +152,15 @@ int ctl_product_add(int argc, char **argv)
 {
     struct ctl_index ix = {0};
     const char *org = NULL, *id = NULL, *name = NULL, *quota = NULL;
-    bool plain = false, info_required = false;
-    const struct ctl_option options[] = {
-        {"org", &org, NULL},     {"id", &id, NULL},
-        {"name", &name, NULL},   {"quota-class", &quota, NULL},
-        {"plain", NULL, &plain}, {"info-required", NULL, &info_required},
-        CTL_INDEX_OPTIONS(&ix)};
+    bool plain = false, info_required = false, provisions = false;
+    const struct ctl_option options[] = {{"org", &org, NULL},
+                                         {"id", &id, NULL},
+                                         {"name", &name, NULL},
+                                         {"quota-class", &quota, NULL},
+                                         {"plain", NULL, &plain},
+                                         {"info-required", NULL, &info_required},
+                                         {"provisions", NULL, &provisions},
+                                         CTL_INDEX_OPTIONS(&ix)};
     unsigned long long quota_class = 0;
     struct gw_product_spec spec;
     int words, code = ctl_options(argc, argv, options, GW_ARRAY_COUNT(options), 0, 0, &words);
@@ -175,7 +178,8 @@ int ctl_product_add(int argc, char **argv)
         .id = id == NULL ? gw_bytes_of(NULL, 0) : gw_bytes_text(id),
         .name = name == NULL ? gw_bytes_of(NULL, 0) : gw_bytes_text(name),
         .flags = (uint8_t)((plain ? GW_PRODUCT_PLAIN_ALLOWED : 0) |
-                           (info_required ? GW_PRODUCT_INFO_REQUIRED : 0)),
+                           (info_required ? GW_PRODUCT_INFO_REQUIRED : 0) |
+                           (provisions ? GW_PRODUCT_PROVISIONS : 0)),
         .quota_class = (uint8_t)quota_class,
     };
     code = product_add(&ix, org, spec);
@@ -216,24 +220,25 @@ static int product_list(struct ctl_index *ix, bool json)
     int err;
 
     if (!json)
-        (void)printf("%-32s  %6s  %-6s  %-5s  %-13s  %s\n", "PRODUCT", "ORG", "STATE", "PLAIN",
-                     "INFO REQUIRED", "NAME");
+        (void)printf("%-32s  %6s  %-6s  %-5s  %-13s  %-10s  %s\n", "PRODUCT", "ORG", "STATE",
+                     "PLAIN", "INFO REQUIRED", "PROVISIONS", "NAME");
     while ((err = gw_catalog_product_next(ix->view, product.number, &product)) == 0) {
         const bool plain = (product.flags & GW_PRODUCT_PLAIN_ALLOWED) != 0;
         const bool info = (product.flags & GW_PRODUCT_INFO_REQUIRED) != 0;
+        const bool provisions = (product.flags & GW_PRODUCT_PROVISIONS) != 0;
 
         if (json)
             (void)json_array_append_new(
                 list,
-                json_pack("{s:s, s:s, s:I, s:I, s:b, s:b, s:b, s:i, s:I}", "product", product.id,
-                          "name", product.name, "number", (json_int_t)product.number, "org",
-                          (json_int_t)product.org, "closed", product.closed, "plain", plain,
-                          "info_required", info, "quota_class", (int)product.quota_class, "created",
-                          (json_int_t)product.created_s));
+                json_pack("{s:s, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:i, s:I}", "product",
+                          product.id, "name", product.name, "number", (json_int_t)product.number,
+                          "org", (json_int_t)product.org, "closed", product.closed, "plain", plain,
+                          "info_required", info, "provisions", provisions, "quota_class",
+                          (int)product.quota_class, "created", (json_int_t)product.created_s));
         else
-            (void)printf("%-32s  %6" PRIu32 "  %-6s  %-5s  %-13s  %s\n", product.id, product.org,
-                         product.closed ? "closed" : "open", plain ? "yes" : "no",
-                         info ? "yes" : "no", product.name);
+            (void)printf("%-32s  %6" PRIu32 "  %-6s  %-5s  %-13s  %-10s  %s\n", product.id,
+                         product.org, product.closed ? "closed" : "open", plain ? "yes" : "no",
+                         info ? "yes" : "no", provisions ? "yes" : "no", product.name);
     }
     if (err != -ENOENT) {
         json_decref(list);

@@ -31,16 +31,23 @@ enum gw_record_kind {
 };
 
 enum gw_record_flags {
-    GW_RECORD_GROUPED = 1,     /* member of a group                                          */
-    GW_RECORD_DEVICE_TIME = 2, /* time_us came from the device, not from our clock           */
-    GW_RECORD_FROM_HTTP = 4,   /* came in an HTTP request; msg_id is 0, and the session is what
-                                  one connection did in the name of one device, without
-                                  ONLINE and OFFLINE                                          */
+    GW_RECORD_GROUPED = 1,      /* member of a group                                          */
+    GW_RECORD_DEVICE_TIME = 2,  /* time_us came from the device, not from our clock           */
+    GW_RECORD_FROM_HTTP = 4,    /* came in an HTTP request; msg_id is 0, and the session is what
+                                   one connection did in the name of one device, without
+                                   ONLINE and OFFLINE                                          */
+    GW_RECORD_FROM_CONTROL = 8, /* written to it by a program on the control socket; msg_id is 0 */
+    GW_RECORD_FROM_BRIDGE = 16, /* written to it by another device, whose msg_id it is. Of both
+                                   the session is what one shard recorded so, of many devices,
+                                   counted from 1 without gaps                                */
 };
+
+/* "http", "control", "bridge": who wrote it; NULL: the device itself. */
+const char *gw_record_origin_text(uint8_t flags);
 
 struct gw_record {
     uint32_t device;   /* number in the token index                                          */
-    uint64_t session;  /* session epoch: one login's life, unique for ever                   */
+    uint64_t session;  /* session epoch: one login's life, unique for ever; or see the flags */
     uint64_t time_us;  /* since 1970                                                         */
     uint32_t sequence; /* counts the records of a session from 1, without gaps               */
     uint16_t msg_id;   /* of the frame                                                       */

@@ -88,6 +88,8 @@ enum gw_session_flags {
     GW_SESSION_GREETING = 1 << 24,    /* HANDSHAKE: its hello is not whole yet               */
     GW_SESSION_ANSWERED = 1 << 25,    /* HANDSHAKE: its hello was answered                   */
     GW_SESSION_ENDING = 1 << 26,      /* the poll told of an end that no recv has read yet   */
+    GW_SESSION_SYNC_OWED = 1 << 27,   /* it said who it is, and is to get the marked values */
+    GW_SESSION_BINDING = 1 << 28,     /* it named its product, and waits to be bound to it  */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */
@@ -98,6 +100,7 @@ enum gw_session_http_flags {
     GW_SESSION_HTTP_HEAD = 1 << 3,    /* the answer asked for is one to HEAD                   */
     GW_SESSION_HTTP_PARTIAL = 1 << 4, /* part of a request is here, its deadline runs          */
     GW_SESSION_HTTP_LOOKED = 1 << 5,  /* its head was looked at, and its body may come         */
+    GW_SESSION_HTTP_UNBOUND = 1 << 6, /* the device in front could not be bound: it is told so  */
 };
 
 /* What every event touches: one cache line. */
@@ -116,7 +119,7 @@ struct gw_session {
     uint8_t close_reason; /* enum gw_close_reason; written once, entering CLOSING             */
     union {
         uint8_t listener; /* before the login                                                 */
-        uint8_t sync_at;  /* LIVE: how many pins of the sync in front were answered           */
+        uint8_t sync_at;  /* LIVE: how far the sync in front, or what is owed, was answered   */
     };
 };
 _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");

@@ -2,7 +2,7 @@
  * A message to a device, wherever in this gateway it is connected, and its result.
  *
  *     asker ---> owner: device mod shards ---> holder: has its session
- *       ^          |  offline                    |  delivered, too big, busy, gone
+ *       ^          |  offline, busy              |  delivered, too big, busy, gone
  *       +----------+-----------------------------+
  *
  * The asker's own memory makes the whole way, from thread to thread, and belongs at each moment to
@@ -26,7 +26,7 @@ enum gw_downlink_result {
     GW_DOWNLINK_DELIVERED, /* handed to the device's connection; devices acknowledge nothing      */
     GW_DOWNLINK_OFFLINE,   /* not connected, or its product is yet to be named by its info frame  */
     GW_DOWNLINK_TOO_BIG,   /* longer than the device, or the gateway, takes: never sent           */
-    GW_DOWNLINK_BUSY,      /* too much is unsent or under way; later it may do                    */
+    GW_DOWNLINK_BUSY,      /* too much is unsent or under way, or the log is full: not now        */
     GW_DOWNLINK_GONE,      /* its connection closed meanwhile                                     */
     GW_DOWNLINK_RESULTS,
 };
@@ -47,8 +47,10 @@ struct gw_downlink {
     uint32_t asker;
     uint32_t device;
     struct gw_frame
-        frame;     /* msg_id 0: the session numbers it. Its body is the asker's memory too */
-    bool question; /* nothing is sent: is the device connected, where, since when?        */
+        frame;           /* msg_id 0: the session numbers it. Its body is the asker's memory too */
+    bool question;       /* nothing is sent: is the device connected, where, since when?        */
+    uint8_t recorded_as; /* GW_RECORD_FROM_..., of a write that its owner records, and refuses as
+                            BUSY when it cannot; 0: it is not recorded, or is already        */
 
     enum { GW_DOWNLINK_ASKED, GW_DOWNLINK_FOUND, GW_DOWNLINK_ANSWERED } step;
     enum gw_downlink_result result;

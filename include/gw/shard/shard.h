@@ -17,6 +17,7 @@
 #include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
+#include <gw/shard/binding.h>
 #include <gw/shard/penalty.h>
 #include <gw/tls/tls.h>
 #include <gw/token/index.h>
@@ -45,7 +46,8 @@ struct gw_shard_http_options {
     uint32_t idle_s_max;       /* for the next request                                         */
     bool websocket;            /* devices may log in inside of one                             */
     uint32_t websocket_message_bytes_max;
-    const char *cors_origin; /* NULL: pages of other origins may not read our answers        */
+    const char *cors_origin;   /* NULL: pages of other origins may not read our answers        */
+    const char *acme_folder;   /* NULL: no challenge of ACME is answered                       */
 };
 
 struct gw_shard_options {
@@ -62,6 +64,7 @@ struct gw_shard_options {
     uint32_t downlink_pending_max; /* messages of this shard's asking under way to devices  */
     uint32_t bridge_sessions_max;  /* sessions that may write to other devices              */
     uint32_t bridge_targets_max;   /* devices that one of them may write to                 */
+    uint32_t bindings_max;         /* devices that wait at once to be bound to a product    */
     uint32_t downlink_bytes_max;   /* unsent bytes above which a session takes no message   */
     uint32_t handshake_s_max, login_s_max;
     uint32_t stranger_s_max; /* who has not logged in may keep others out                   */
@@ -83,7 +86,8 @@ struct gw_shard_options {
     struct gw_penalty_table *penalties;
     struct gw_lockout *lockout;  /* of all shards, of addresses; NULL: nobody is locked out    */
     struct gw_lockout *flapping; /* of all shards, of tokens; NULL: they log in as they like   */
-    struct gw_values *values;    /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_binder *binder; /* NULL: no device can be bound            */
 };
 
 struct gw_shard_metrics {

@@ -36,7 +36,8 @@ enum gw_stream_type {
 struct gw_stream {
     uint8_t pin; /* virtual */
     enum gw_stream_type type;
-    bool sync; /* given when a device asks for all its values, not only when it names the pin */
+    bool
+        sync; /* given when a device comes online or asks for all, not only when it names the pin */
     bool has_min, has_max, has_decimals;
     double min, max;         /* of the number; both count as within                        */
     uint8_t decimals;        /* of a double, as people are shown it                         */

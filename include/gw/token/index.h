@@ -51,6 +51,9 @@ void gw_index_reader_pause(struct gw_index_reader *reader);
 enum gw_product_flags {
     GW_PRODUCT_PLAIN_ALLOWED = 1, /* its devices may log in without TLS                     */
     GW_PRODUCT_INFO_REQUIRED = 2, /* updates are held back until the info frame named it    */
+    GW_PRODUCT_PROVISIONS = 4,    /* none: its devices are bound to the product that they name,
+                                     and required to name one                               */
+    GW_PRODUCT_FLAGS = 7,
 };
 
 enum gw_login {

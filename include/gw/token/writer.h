@@ -79,6 +79,16 @@ GW_MUST_USE int gw_index_device_set_disabled(struct gw_index_writer *writer, uin
 GW_MUST_USE int gw_index_device_move(struct gw_index_writer *writer, uint32_t number,
                                      uint32_t product);
 
+/*
+ * Binds a device whose product provisions to the product with this id, as the device itself named
+ * it: one of its organisation that is open and does not provision. The bounds of its token in time
+ * are gone then, for they were those of the provisioning. -ENOENT: no such device, or no such
+ * product to be bound to; -EPERM: it may not be bound, for it is disabled, without a token, or of a
+ * product already, which is not this one. Of this one already: 0, and nothing changes.
+ */
+GW_MUST_USE int gw_index_device_bind(struct gw_index_writer *writer, uint32_t number,
+                                     struct gw_bytes product);
+
 /* The old token is final at once: unknown. A device without a token gets one. */
 GW_MUST_USE int gw_index_token_rotate(struct gw_index_writer *writer, uint32_t device,
                                       const uint8_t token[GW_TOKEN_BYTES]);

@@ -30,7 +30,9 @@ struct gw_values_reader;
 
 enum gw_value_origin {
     GW_VALUE_FROM_DEVICE = 1,
-    GW_VALUE_FROM_HTTP, /* written in its name, by a script or an app */
+    GW_VALUE_FROM_HTTP,    /* written in its name, by a script or an app */
+    GW_VALUE_FROM_CONTROL, /* written to it by a program of this machine */
+    GW_VALUE_FROM_BRIDGE,  /* written to it by another device            */
 };
 
 struct gw_value {

@@ -571,6 +571,32 @@ static void updates_wait_for_a_required_info_frame(void **state)
     assert_true(l.todo.publish);
 }
 
+static void a_newcomer_is_listened_to_once_it_has_named_its_product(void **state)
+{
+    static const char *const ignored[] = {"rtc", "utc", "meta"};
+    struct life l = in_live(GW_PRODUCT_PROVISIONS | GW_PRODUCT_INFO_REQUIRED);
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(ignored); i++) {
+        give(&l, 17, 3, gw_bytes_text(ignored[i]));
+        assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
+        assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
+    }
+    give(&l, 17, 3, BODY("meta\0set\0Name\0x"));
+    assert_false(l.todo.publish);
+    assert_int_equal(l.todo.answer, GW_ANSWER_NONE);
+    give(&l, 17, 3, BODY("utc\0time"));
+    assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
+    give(&l, 20, 3,
+         BODY("vw\0"
+              "1\0"
+              "5"));
+    assert_true(l.todo.hold);
+    give(&l, 17, 3, BODY("ver\0001.4.0")); /* whether it names one is not asked here */
+    assert_int_equal(l.todo.ask, GW_ASK_PRODUCT);
+    assert_int_equal(l.todo.asked.size, 0);
+}
+
 static void a_sync_asks_for_values(void **state)
 {
     struct life l = in_live(0);
@@ -631,6 +657,7 @@ int main(void)
         cmocka_unit_test(a_field_is_told_if_the_device_can_take_it),
         cmocka_unit_test(an_event_that_the_product_lacks_is_refused),
         cmocka_unit_test(updates_wait_for_a_required_info_frame),
+        cmocka_unit_test(a_newcomer_is_listened_to_once_it_has_named_its_product),
         cmocka_unit_test(a_sync_asks_for_values),
         cmocka_unit_test(another_product_is_answered_5_and_closed),
         cmocka_unit_test(every_close_reason_has_a_word_and_a_text),

@@ -22,6 +22,36 @@ enum {
     ROUND_BYTES = 6 * PENDING_MAX
 };
 
+/* ---- a lane that is the test's ---- */
+
+static struct {
+    bool full;
+    unsigned count;
+    struct gw_record last;
+    uint8_t value[BODY_MAX];
+} lane_log;
+
+bool __wrap_gw_lane_has_room(const struct gw_lane *lane, size_t bytes);
+uint64_t __wrap_gw_lane_append(struct gw_lane *lane, const struct gw_record *record,
+                               uint64_t wall_us, struct gw_instant now);
+
+bool __wrap_gw_lane_has_room(const struct gw_lane *lane, size_t bytes)
+{
+    (void)lane, (void)bytes;
+    return !lane_log.full;
+}
+
+uint64_t __wrap_gw_lane_append(struct gw_lane *lane, const struct gw_record *record,
+                               uint64_t wall_us, struct gw_instant now)
+{
+    (void)lane, (void)wall_us, (void)now;
+    lane_log.last = *record;
+    assert_true(record->value.size <= sizeof lane_log.value);
+    memcpy(lane_log.value, record->value.data, record->value.size);
+    lane_log.last.value.data = lane_log.value;
+    return ++lane_log.count;
+}
+
 /* ---- one shard with one device, logged in 40 s ago ---- */
 
 static struct gw_shard *sh;
@@ -71,6 +101,8 @@ static int start(void **state)
         &sh->directory,
         (struct place){.device = DEVICE, .slot = slot, .generation = SLOT_GENERATION}, &before));
     still_ring_sends = wakes = 0;
+    lane_log.full = false;
+    lane_log.count = 0;
     return 0;
 }
 
@@ -223,6 +255,91 @@ static void a_shard_asks_so_much_at_once_and_hears_of_each(void **state)
                         6);
 }
 
+/* By the control socket: what it asks, and how the log has it. */
+static enum gw_downlink_result write_pin(uint32_t device, const char *body, size_t bytes)
+{
+    struct gw_downlink_desk desk = {.wake = count_wake, .context = &wakes};
+    struct gw_downlink downlink = {
+        .desk = &desk,
+        .device = device,
+        .recorded_as = GW_RECORD_FROM_CONTROL,
+        .frame = {.type = GW_FRAME_HARDWARE, .body = gw_bytes_of(body, bytes)}};
+
+    gw_shard_downlink(sh, &downlink);
+    step();
+    assert_ptr_equal(gw_inbox_take(&desk.answers), &downlink);
+    return downlink.result;
+}
+
+static void what_others_write_is_recorded_whatever_becomes_of_it(void **state)
+{
+    static const char body[] = "vw\0"
+                               "200\0a\0b";
+    uint64_t session;
+
+    (void)state;
+    assert_int_equal(write_pin(DEVICE, body, sizeof body - 1), GW_DOWNLINK_DELIVERED);
+    assert_int_equal(still_ring_sends, 1);
+    assert_int_equal(lane_log.count, 1);
+    assert_int_equal(lane_log.last.kind, GW_RECORD_PIN_WRITE);
+    assert_int_equal(lane_log.last.device, DEVICE);
+    assert_int_equal(lane_log.last.bank, 'v');
+    assert_int_equal(lane_log.last.pin, 200);
+    assert_int_equal(lane_log.last.flags, GW_RECORD_FROM_CONTROL);
+    assert_int_equal(lane_log.last.msg_id, 0);
+    assert_int_equal(lane_log.last.sequence, 1);
+    assert_int_equal(lane_log.last.time_us, UINT64_C(1700000000000000));
+    assert_true(gw_bytes_equal(lane_log.last.value, gw_bytes_of("a\0b", 3)));
+    session = lane_log.last.session;
+    assert_int_equal(write_pin(DEVICE + 1, body, sizeof body - 1), GW_DOWNLINK_OFFLINE);
+    assert_int_equal(lane_log.last.device, DEVICE + 1);
+    cold_of(sh, s)->buffer_bytes = 10;
+    assert_int_equal(write_pin(DEVICE, body, sizeof body - 1), GW_DOWNLINK_TOO_BIG);
+    assert_int_equal(lane_log.count, 3);
+    assert_int_equal(lane_log.last.session, session); /* of many devices */
+    assert_int_equal(lane_log.last.sequence, 3);
+    assert_int_equal(gw_counter_read(&sh->metrics.updates), 3);
+    sh->written_sequence =
+        UINT32_MAX; /* a session that has no number left is followed by another */
+    assert_int_equal(write_pin(DEVICE + 1, body, sizeof body - 1), GW_DOWNLINK_OFFLINE);
+    assert_int_equal(lane_log.last.sequence, 1);
+    assert_true(lane_log.last.session != session);
+    assert_int_equal(ask(DEVICE, 1, false), GW_DOWNLINK_DELIVERED); /* no write that is recorded */
+    assert_int_equal(lane_log.count, 4);
+}
+
+static void what_cannot_be_recorded_is_not_sent(void **state)
+{
+    struct downlink_origin origin = {
+        .slot = 3, .generation = 33, .recorded_as = GW_RECORD_FROM_BRIDGE, .done = on_done};
+    struct gw_frame frame = {.type = GW_FRAME_BRIDGE,
+                             .msg_id = 9,
+                             .body = gw_bytes_of("vw\0"
+                                                 "1\0x",
+                                                 6)};
+
+    (void)state;
+    done.count = 0;
+    lane_log.full = true;
+    assert_int_equal(downlink_send(sh, &origin, DEVICE, &frame), GW_DOWNLINK_UNDER_WAY);
+    step();
+    assert_int_equal(done.last, GW_DOWNLINK_BUSY);
+    assert_int_equal(write_pin(DEVICE,
+                               "vw\0"
+                               "1\0x",
+                               6),
+                     GW_DOWNLINK_BUSY);
+    assert_int_equal(still_ring_sends, 0);
+    assert_int_equal(lane_log.count, 0);
+    lane_log.full = false;
+    assert_int_equal(downlink_send(sh, &origin, DEVICE, &frame), GW_DOWNLINK_UNDER_WAY);
+    step();
+    assert_int_equal(done.last, GW_DOWNLINK_DELIVERED);
+    assert_int_equal(lane_log.last.flags, GW_RECORD_FROM_BRIDGE);
+    assert_int_equal(lane_log.last.msg_id, 9);
+    assert_int_equal(done.count, 2);
+}
+
 static void ids_of_our_own_are_never_0(void **state)
 {
     (void)state;
@@ -240,6 +357,8 @@ int main(void)
         TEST(each_result_has_its_cause),
         TEST(only_the_session_that_was_meant_gets_it),
         TEST(a_shard_asks_so_much_at_once_and_hears_of_each),
+        TEST(what_others_write_is_recorded_whatever_becomes_of_it),
+        TEST(what_cannot_be_recorded_is_not_sent),
         TEST(ids_of_our_own_are_never_0),
     };
 #undef TEST

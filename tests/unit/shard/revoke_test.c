@@ -406,6 +406,9 @@ static void who_is_turned_away_by_its_owner_is_told_nothing(void **state)
     assert_int_equal(gw_uplink_create(&options, &uplink), 0);
     sh->lane = gw_uplink_lane(uplink, 0);
     sh->options.penalties = &penalties;
+    sh->options.limits.heartbeat_default_s = 10;
+    sh->options.limits.heartbeat_min_s = 5;
+    sh->options.limits.heartbeat_max_s = 3600;
     sh->options.limits.heartbeat_default_s = sh->options.limits.heartbeat_min_s =
         sh->options.limits.heartbeat_max_s = 10;
     sh->directory.count_max = 0;

@@ -107,21 +107,31 @@ static void time_bytes_and_bank_are_those_of_the_record(void **state)
 
 static void who_wrote_it_is_kept(void **state)
 {
+    static const struct {
+        uint8_t flags, origin;
+    } rows[] = {
+        {GW_RECORD_FROM_HTTP, GW_VALUE_FROM_HTTP},
+        {GW_RECORD_FROM_CONTROL, GW_VALUE_FROM_CONTROL},
+        {GW_RECORD_FROM_BRIDGE, GW_VALUE_FROM_BRIDGE},
+        {GW_RECORD_GROUPED | GW_RECORD_DEVICE_TIME, GW_VALUE_FROM_DEVICE},
+    };
     struct gw_record record = {.device = 7,
                                .kind = GW_RECORD_PIN_WRITE,
                                .time_us = UINT64_C(1700000000123000),
                                .bank = 'v',
-                               .flags = GW_RECORD_FROM_HTTP,
                                .value = gw_bytes_text("on")};
     struct gw_value value;
 
     (void)state;
-    kit_record(&kit, &record, false);
-    for (int stored = 0; stored < 2; stored++) {
-        assert_int_equal(gw_values_get(kit.reader, 7, 'v', 0, &value), 0);
-        assert_int_equal(value.origin, GW_VALUE_FROM_HTTP);
-        gw_values_reader_pause(kit.reader);
-        assert_int_equal(values_freeze(kit.values, false), 0);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++) {
+        record.flags = rows[i].flags;
+        kit_record(&kit, &record, false);
+        for (int stored = 0; stored < 2; stored++) {
+            assert_int_equal(gw_values_get(kit.reader, 7, 'v', 0, &value), 0);
+            assert_int_equal(value.origin, rows[i].origin);
+            gw_values_reader_pause(kit.reader);
+            assert_int_equal(values_freeze(kit.values, false), 0);
+        }
     }
     record.flags = 0;
     kit_record(&kit, &record, false);

@@ -1,0 +1,34 @@
+/*
+ * A test program whose tests share one gateway: made, given its devices and started before the
+ * first of them; stopped and removed after the last, whatever became of them.
+ */
+#ifndef TESTS_SYSTEM_GROUP_H
+#define TESTS_SYSTEM_GROUP_H
+
+#include <stddef.h>
+
+#include "harness.h"
+#include "updates.h"
+
+struct CMUnitTest;
+
+struct sys_group {
+    const char *name;
+    struct sys_gateway *gateway;
+    struct sys_gateway_options options;
+    struct sys_device *devices; /* of SYS_PRODUCT, `device_count`; NULL: none                   */
+    size_t device_count;
+    struct sys_updates *updates; /* NULL, or what is released at the end                        */
+    /* Each NULL, or called: once the devices are there and before the start, once it serves, and
+       before the stop. */
+    void (*prepare)(void);
+    void (*started)(void);
+    void (*finish)(void);
+};
+
+/* How many tests failed: main's answer. */
+int sys_group_run(const struct sys_group *group, const struct CMUnitTest *tests, size_t count);
+
+#define SYS_GROUP_RUN(group, tests) sys_group_run((group), (tests), GW_ARRAY_COUNT(tests))
+
+#endif
