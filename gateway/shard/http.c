@@ -165,9 +165,18 @@ void http_told(struct gw_shard *sh, const struct place *asker, bool connected)
 
 /* ---- what a request asks for ---- */
 
+/* Where it was decoded to; what it was decoded from is wiped with the request. */
+static void wipe_decoded(struct http_call *call)
+{
+    size_t at = (size_t)((uintptr_t)call->token.data - (uintptr_t)call->text);
+
+    if (at < sizeof call->text)
+        gw_wipe(call->text + at, call->token.size);
+}
+
 /* What is refused for the token's sake; false: it is granted. */
 static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
-                             const struct http_call *call, struct gw_grant *grant, uint16_t *status,
+                             struct http_call *call, struct gw_grant *grant, uint16_t *status,
                              const char **message)
 {
     static const struct {
@@ -187,6 +196,8 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
                                          gw_ring_wall_us(sh->ring) / 1000000, grant);
 
     gw_wipe(token, sizeof token);
+    wipe_decoded(call);
+    call->login = login;
     if (login != GW_LOGIN_GRANTED) {
         *status = refusals[login].status;
         *message = refusals[login].message;
@@ -400,6 +411,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
     cold->http_done = 0; /* of a token that was revoked meanwhile, what was recorded stays so */
     answer.status = call->status;
     answer.allow = call->status == 405 ? call->allow : NULL;
+    audit_http(sh, s, call->login);
     refuse(sh, s, answer, call->message, call->legacy);
     return true;
 }
@@ -428,6 +440,7 @@ static void look_at_head(struct gw_shard *sh, struct gw_session *s,
                                 .last = true,
                                 .reason = GW_CLOSE_HTTP_REFUSED};
 
+        audit_http(sh, s, call->login);
         refuse(sh, s, answer, call->message, call->legacy);
         return;
     }

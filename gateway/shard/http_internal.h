@@ -45,6 +45,7 @@ struct http_call {
     bool legacy;                          /* refusals are plain text                            */
     char allow[32];                       /* with 405 and to OPTIONS                            */
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
+    enum gw_login login;                  /* what the index says of it, once it was asked       */
     struct gw_bytes pin_text;             /* of a path that names one                           */
     enum {
         HTTP_CALL_RECORDS,

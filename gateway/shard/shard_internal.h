@@ -3,6 +3,7 @@
  *
  *   shard.c      the loop, timers, start and stop
  *   accept.c     listeners to sessions
+ *   proxied.c    the header with which a trusted proxy begins
  *   admit.c      who may begin a TLS handshake, and when
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
@@ -17,6 +18,7 @@
  *   sync.c       last values for a device that asks for them
  *   send.c       answers to records of TLS to the socket
  *   retire.c     close as a join: from the first reason to a free slot
+ *   audit.c      what the audit log is told of sessions
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
  *   downlink.c   frames to devices on any shard, and what became of them
@@ -266,6 +268,13 @@ void accept_refill(struct gw_shard *sh);
 void accept_stop(struct gw_shard *sh);
 void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
 
+/* proxied.c */
+/* Is its address one that begins with a PROXY header? */
+bool comes_from_proxy(const struct gw_shard *sh, const struct gw_session *s);
+/* The recv of a session that is PROXIED, and what it brought. */
+void read_proxy_header(struct gw_shard *sh, struct gw_session *s);
+void on_proxy_header(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+
 /* admit.c */
 /* It has spoken. */
 void wait_for_handshake(struct gw_shard *sh, struct gw_session *s);
@@ -298,6 +307,8 @@ void unslow(struct gw_shard *sh, struct gw_session *s);
 bool within_rate(struct gw_shard *sh, struct gw_session *s);
 /* One frame, or request, was taken. */
 void charge_rate(struct gw_shard *sh, struct gw_session *s);
+/* What was kept of its input. */
+void forget_input(struct gw_shard *sh, struct gw_session *s);
 /* Bytes wait to be taken before any that are yet to be read. */
 bool has_kept(const struct gw_shard *sh, const struct gw_session *s);
 void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot);
@@ -403,6 +414,12 @@ void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo
 /* Its targets, if it has any. */
 void forget_bridges(struct gw_shard *sh, struct gw_session *s);
 uint64_t bridge_bytes(const struct gw_shard_options *options);
+
+/* audit.c */
+/* It is being closed, for s->close_reason, out of the state that it has. */
+void audit_close(struct gw_shard *sh, const struct gw_session *s);
+/* The token of a request was judged. */
+void audit_http(struct gw_shard *sh, const struct gw_session *s, enum gw_login login);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

@@ -97,11 +97,12 @@ char *sys_ctl(struct sys_gateway *g, const char *input, ...)
 
 void sys_gateway_configure(struct sys_gateway *g, const char *config)
 {
+    const char *listener = g->options.listener != NULL ? g->options.listener : "";
     char *text = sys_text(
         "shards = %u;\n"
         "sessions_per_shard = 2048;\n"
-        "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; },\n"
-        "              { address = \"127.0.0.1:%u\"; tls = true; } );\n"
+        "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; %s },\n"
+        "              { address = \"127.0.0.1:%u\"; tls = true; %s } );\n"
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
         "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
@@ -110,8 +111,8 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "admin: { listen = \"127.0.0.1:0\"; };\n"
         "log: { level = \"%s\"; };\n"
         "%s",
-        g->options.shards != 0 ? g->options.shards : 2, g->plain_port, g->tls_port,
-        g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
+        g->options.shards != 0 ? g->options.shards : 2, g->plain_port, listener, g->tls_port,
+        listener, g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
         g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
     sys_check(g, sys_file_write(g->config_path, text), "%s: %s", g->config_path, strerror(errno));
@@ -250,7 +251,7 @@ void sys_gateway_launch(struct sys_gateway *g)
     char *log = sys_file_text(g->log_path);
 
     g->log_mark = strlen(log);
-    g->pid = sys_spawn(argv, g->options.slow_disk ? slow : NULL, g->log_path);
+    g->pid = sys_spawn(argv, g->options.slow_disk ? slow : g->options.env, g->log_path);
     free(log);
     free(preload);
     free(stall);

@@ -81,6 +81,8 @@ enum gw_session_flags {
     GW_SESSION_SYNC_WAITS = 1 << 19,  /* a HARDWARE_SYNC waits for the disk, before the rest */
     GW_SESSION_BRIDGES = 1 << 20,     /* it has named devices to write to                    */
     GW_SESSION_SPEAKS_HTTP = 1 << 21, /* was in HTTP, and is in it or CLOSING               */
+    GW_SESSION_PROXIED = 1 << 24,     /* a PROXY header comes first                          */
+    GW_SESSION_PROXY_TAKEN = 1 << 25, /* it was looked at, and is on its way out of the socket */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */

@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <gw/audit/audit.h>
 #include <gw/base/counter.h>
 #include <gw/base/defs.h>
+#include <gw/base/prefix.h>
 #include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
@@ -25,11 +27,13 @@
 
 struct gw_shard;
 
-enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256 };
+enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256, GW_SHARD_PROXIES_MAX = 16 };
 
 struct gw_shard_listener {
     int fd; /* bound and listening, this shard's own (SO_REUSEPORT); the caller closes it */
     bool tls;
+    uint32_t proxy_count; /* who connects from one of these networks begins with a PROXY header */
+    struct gw_prefix proxy_from[GW_SHARD_PROXIES_MAX];
 };
 
 /* HTTP on the devices' ports. */
@@ -78,6 +82,7 @@ struct gw_shard_options {
     struct gw_lane *lane;
     struct gw_penalty_table *penalties;
     struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_audit *audit;   /* NULL: there is no audit log; this shard puts as its number */
 };
 
 struct gw_shard_metrics {
