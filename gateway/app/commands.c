@@ -111,6 +111,9 @@ static void on_result(struct commands *c, struct under_way *command)
         gw_log(GW_LOG_INFO, "command", GW_TEXT("command", command->name),
                GW_U64("device", command->downlink.device),
                GW_TEXT("result", gw_downlink_word(command->downlink.result)));
+    if (!command->downlink.question)
+        audit_command(c->gateway, command->name, command->downlink.device,
+                      gw_downlink_word(command->downlink.result));
     send_answer(c, command->from, command->id, result_object(&command->downlink));
     json_decref(command->id);
     gw_slab_release(&c->pool, slot);

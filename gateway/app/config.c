@@ -29,7 +29,7 @@ struct loader {
     uint32_t tls_listener_line;
 };
 
-static const char *const listener_words[] = {"address", "tls"};
+static const char *const listener_words[] = {"address", "tls", "proxy_from"};
 
 static void complain(struct loader *l, uint32_t line, const char *format, ...) GW_PRINTF(3, 4);
 
@@ -265,6 +265,37 @@ static void set_param(struct loader *l, size_t index, const config_setting_t *se
     }
 }
 
+static void read_proxies(struct loader *l, const config_setting_t *setting,
+                         struct gw_config_listener *listener)
+{
+    int type = config_setting_type(setting);
+
+    if (!is_a(l, setting, "listeners.proxy_from",
+              type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST,
+              "a list of networks, [\"192.0.2.0/24\", \"2001:db8::1\"],"))
+        return;
+    for (unsigned i = 0; i < (unsigned)config_setting_length(setting); i++) {
+        const config_setting_t *element = config_setting_get_elem(setting, i);
+        uint32_t line = config_setting_source_line(element);
+        const char *text = config_setting_get_string(element);
+
+        if (!is_a(l, element, "listeners.proxy_from",
+                  config_setting_type(element) == CONFIG_TYPE_STRING, "a network as a text"))
+            continue;
+        if (listener->proxy_count == GW_CONFIG_PROXIES_MAX) {
+            complain(l, line, "listeners.proxy_from: more than %d networks", GW_CONFIG_PROXIES_MAX);
+            return;
+        }
+        if (gw_prefix_parse(text, &listener->proxy_from[listener->proxy_count]))
+            listener->proxy_count++;
+        else
+            complain(l, line,
+                     "listeners.proxy_from: \"%.64s\" is no network; one is an address, or the "
+                     "first bits of one and zeros: 192.0.2.0/24",
+                     text);
+    }
+}
+
 static void read_listener(struct loader *l, const config_setting_t *group)
 {
     uint32_t line = config_setting_source_line(group);
@@ -280,7 +311,8 @@ static void read_listener(struct loader *l, const config_setting_t *group)
         const char *name = config_setting_name(member), *suggestion;
         char near[GW_PARAM_NAME_BYTES];
 
-        if (strcmp(name, "address") == 0 || strcmp(name, "tls") == 0)
+        if (strcmp(name, "address") == 0 || strcmp(name, "tls") == 0 ||
+            strcmp(name, "proxy_from") == 0)
             continue;
         suggestion = gw_suggest(name, listener_words, GW_ARRAY_COUNT(listener_words));
         if (suggestion != NULL)
@@ -294,6 +326,9 @@ static void read_listener(struct loader *l, const config_setting_t *group)
     if (setting != NULL && is_a(l, setting, "listeners.tls",
                                 config_setting_type(setting) == CONFIG_TYPE_BOOL, "true or false"))
         listener->tls = config_setting_get_bool(setting) != 0;
+    setting = config_setting_get_member(group, "proxy_from");
+    if (setting != NULL)
+        read_proxies(l, setting, listener);
     setting = config_setting_get_member(group, "address");
     if (setting == NULL) {
         complain(l, line, "listeners: an address is missing");

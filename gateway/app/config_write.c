@@ -149,6 +149,20 @@ static void write_preset(FILE *out, const struct gw_param *param)
         fprintf(out, "%" PRIu64, param->preset);
 }
 
+static void write_proxies(FILE *out, const struct gw_config_listener *listener)
+{
+    char network[GW_PREFIX_TEXT_BYTES];
+
+    if (listener->proxy_count == 0)
+        return;
+    fputs(" proxy_from = [", out);
+    for (uint32_t i = 0; i < listener->proxy_count; i++) {
+        gw_prefix_format(&listener->proxy_from[i], network);
+        fprintf(out, "%s\"%s\"", i == 0 ? "" : ", ", network);
+    }
+    fputs("];", out);
+}
+
 static void dump_listeners(const struct gw_config *config, FILE *out)
 {
     const char *mark = config->listeners_are_default ? "# " : "";
@@ -163,9 +177,10 @@ static void dump_listeners(const struct gw_config *config, FILE *out)
         char address[GW_ADDRESS_TEXT_BYTES];
 
         gw_address_format(&config->listeners[i].address, address);
-        fprintf(out, "%s    { address = \"%s\"; tls = %s; }%s\n", mark, address,
-                config->listeners[i].tls ? "true" : "false",
-                i + 1 < config->listener_count ? "," : "");
+        fprintf(out, "%s    { address = \"%s\"; tls = %s;", mark, address,
+                config->listeners[i].tls ? "true" : "false");
+        write_proxies(out, &config->listeners[i]);
+        fprintf(out, " }%s\n", i + 1 < config->listener_count ? "," : "");
     }
     fprintf(out, "%s);\n", mark);
 }
@@ -237,8 +252,9 @@ static const char manual_head[] =
     "  file that can be used in its place. Paths come out absolute.\n"
     "- A parameter written `group.name` below stands as `name` inside `group = { ... };`.\n"
     "- Names of hosts are not resolved: addresses are numbers. `@include` is not supported.\n"
-    "- `SIGHUP` reads the certificates and the ticket keys again; every other change needs a "
-    "restart.\n"
+    "- Certificates and ticket keys are read again when they change, or on `SIGHUP`; every other "
+    "change needs\n"
+    "  a restart.\n"
     "- An empty text (`\"\"`) is the same as leaving the parameter out where its default is empty, "
     "and\n"
     "  switches it off where it is not.\n"
@@ -250,6 +266,16 @@ static const char manual_head[] =
     "port (0: the kernel chooses), and `tls` (default true). Plain listeners serve the same "
     "protocol; a\n"
     "token whose product does not allow plain connections is refused there.\n"
+    "\n"
+    "`proxy_from`, a list of up to 16 networks (`[\"192.0.2.0/24\", \"2001:db8::1\"]`), names the "
+    "proxies in\n"
+    "front of this listener. A connection from there must begin with a PROXY header, version 1 or "
+    "2, before TLS\n"
+    "and everything else; its client's address is then the connection's, in logs and wherever "
+    "addresses count.\n"
+    "Without the header, or with a bad one, it is closed (`proxy_bad`). From any other address a "
+    "header is what\n"
+    "it looks like: no ClientHello, no login, no HTTP.\n"
     "\n"
     "Without the list: ports 443 (TLS) and 80 (plain) on every IPv6 and IPv4 address. Where these "
     "cannot\n"

@@ -1,11 +1,12 @@
 /*
  * The process: shards, the uplink and the control thread, which is this one.
  *
- * Order of the start: everything that can be refused comes before anything that changes something;
- * the log is opened last, because opening it starts a new life of it. Listening begins when every
- * shard has its ring. Order of the stop: the shards first (they flush their lanes), then the
- * uplink (it drains them), the last values (what it told them goes to their store), then what all
- * of them used.
+ * Order of the start: the ports first, for which privileges may be needed, and then nothing but
+ * with those that are kept; everything that can be refused comes before anything that changes
+ * something; the log is opened last, because opening it starts a new life of it. Listening begins
+ * when every shard has its ring. Order of the stop: the shards first (they flush their lanes), then
+ * the uplink (it drains them), the last values (what it told them goes to their store), then what
+ * all of them used.
  *
  * Signals are blocked in every thread and read from a descriptor here: no handler runs anywhere.
  */
@@ -30,77 +31,6 @@ enum {
     HIGH_WATER_EVERY_S = 60,
     LOCK_WAIT_MS = 3000, /* for a killed predecessor to be gone from the log                 */
 };
-
-/* ---- certificates ---- */
-
-bool gateway_has_tls(const struct gw_config *config)
-{
-    for (uint32_t i = 0; i < config->listener_count; i++)
-        if (config->listeners[i].tls)
-            return true;
-    return false;
-}
-
-int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ticket_keys,
-                       struct gw_tls_context **out, uint32_t count, char *why)
-{
-    struct gw_tls_options options = {
-        .profile = config->tls_profile,
-        .rsa_chain = config->tls_rsa_chain,
-        .rsa_key = config->tls_rsa_key,
-        .ec_chain = config->tls_ec_chain,
-        .ec_key = config->tls_ec_key,
-        .session_tickets = config->tls_tickets,
-        .sessions_max = config->sessions_per_shard,
-        .lean = config->tls_lean,
-        .ticket_keys = ticket_keys,
-    };
-
-    return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
-                                                                             : EXIT_CONFIG;
-}
-
-static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
-{
-    if (leaf->present)
-        gw_log(GW_LOG_INFO, "certificate", GW_TEXT("kind", kind), GW_TEXT("serial", leaf->serial),
-               GW_TEXT("subject", leaf->subject), GW_U64("not_after", leaf->not_after_s));
-}
-
-static void log_leaves(const struct gateway *g)
-{
-    char why[WHY_BYTES];
-
-    log_leaf("rsa", &g->rsa_leaf);
-    log_leaf("ec", &g->ec_leaf);
-    if (!gw_tls_leaves_fit(&g->rsa_leaf, &g->ec_leaf, why, sizeof why))
-        gw_log(GW_LOG_WARN, "certificates_do_not_fit", GW_TEXT("why", why));
-}
-
-/* New contexts for every shard, or none: a bad pair of files leaves the old ones in place. */
-static void reload_certificates(struct gateway *g)
-{
-    struct gw_tls_context *contexts[GW_SHARDS_MAX] = {NULL};
-    char why[WHY_BYTES];
-
-    if (!gateway_has_tls(g->config)) {
-        gw_log(GW_LOG_INFO, "reloaded", GW_TEXT("what", "nothing: no TLS listener"));
-        return;
-    }
-    (void)gw_notify_reloading();
-    if (gateway_tls_create(g->config, g->ticket_keys, contexts, g->plan.shards, why) != EXIT_OK) {
-        gw_log(GW_LOG_ERROR, "reload_refused", GW_TEXT("what", "certificates"),
-               GW_TEXT("error", why), GW_TEXT("kept", "the certificates in use"));
-    } else {
-        gw_tls_context_leaves(contexts[0], &g->rsa_leaf, &g->ec_leaf);
-        for (uint32_t i = 0; i < g->plan.shards; i++)
-            gw_shard_tls_set(g->shards[i], contexts[i]);
-        log_leaves(g);
-        gw_log(GW_LOG_INFO, "reloaded", GW_TEXT("what", "certificates"),
-               GW_TEXT("not_reloaded", "parameters: they need a restart"));
-    }
-    (void)gw_notify_ready();
-}
 
 /* ---- shard threads ---- */
 
@@ -130,6 +60,19 @@ static void wake_shard(void *context, uint32_t lane)
     gw_shard_wake(g->shards[lane]);
 }
 
+static struct gw_shard_listener shard_listener(const struct gateway *g, uint32_t number,
+                                               uint32_t shard)
+{
+    const struct gw_config_listener *from = &g->config->listeners[number];
+    struct gw_shard_listener listener = {.fd = g->listeners.rows[number].fds[shard],
+                                         .tls = from->tls,
+                                         .proxy_count = from->proxy_count};
+
+    _Static_assert((int)GW_CONFIG_PROXIES_MAX <= (int)GW_SHARD_PROXIES_MAX, "a place for each");
+    memcpy(listener.proxy_from, from->proxy_from, from->proxy_count * sizeof from->proxy_from[0]);
+    return listener;
+}
+
 /* The one of shard i is given away, and its place in `contexts` is then empty. */
 static int create_shards_with(struct gateway *g, struct gw_tls_context **contexts, char *why)
 {
@@ -154,10 +97,10 @@ static int create_shards_with(struct gateway *g, struct gw_tls_context **context
         options.flapping = g->flapping;
         options.values = g->values;
         options.binder = g->provision == NULL ? NULL : provision_binder(g->provision);
+        options.audit = g->audit;
         for (uint32_t l = 0; l < g->listeners.count; l++)
             if (g->listeners.rows[l].fds != NULL)
-                options.listeners[listeners++] = (struct gw_shard_listener){
-                    .fd = g->listeners.rows[l].fds[i], .tls = g->listeners.rows[l].tls};
+                options.listeners[listeners++] = shard_listener(g, l, i);
         options.listener_count = listeners;
         options.tls = contexts[i];
         if ((err = gw_shard_create(&options, &g->shards[i])) != 0) {
@@ -222,6 +165,8 @@ static int start_shards(struct gateway *g, char *why)
         (void)snprintf(why, WHY_BYTES, "%s", g->threads[i].why);
         code = g->threads[i].err == -EMFILE ? EXIT_CONFIG : EXIT_UNAVAILABLE;
     }
+    if (code == EXIT_OK)
+        code = confine_calls(g, why);
     if (code != EXIT_OK)
         for (uint32_t i = 0; i < started; i++)
             if (g->threads[i].err == 0)
@@ -389,19 +334,28 @@ static int start(struct gateway *g, char *why)
         (code = block_signals(g, why)) != EXIT_OK)
         return code;
     plan_log(&g->plan);
+    reload_init(g);
+    if ((code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
+        (code = open_admin(g, why)) != EXIT_OK ||
+        (code = confine_identity(g->config, why)) != EXIT_OK)
+        return code;
     load_zones(g);
     if ((code = tickets_create(g->config, &g->ticket_keys, why)) != EXIT_OK ||
-        (code = open_index(g, why)) != EXIT_OK ||
-        (code = listeners_open(g->config, g->plan.shards, &g->listeners, why)) != EXIT_OK ||
-        (code = open_admin(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
+        (code = open_index(g, why)) != EXIT_OK || (code = open_journal(g, why)) != EXIT_OK ||
         (code = lockout_create(g->config, &g->lockout, why)) != EXIT_OK ||
         (code = flapping_create(g->config, &g->flapping, why)) != EXIT_OK ||
         (code = commands_create(g, &g->commands, why)) != EXIT_OK ||
         (code = provision_create(g, &g->provision, why)) != EXIT_OK ||
-        (code = create_shards(g, why)) != EXIT_OK)
+        (code = audit_create(g, why)) != EXIT_OK || (code = create_shards(g, why)) != EXIT_OK ||
+        (code = confine_files(g, why)) != EXIT_OK)
         return code;
-    int err = g->values == NULL ? 0 : gw_values_start(g->values);
+    int err = g->audit == NULL ? 0 : gw_audit_start(g->audit);
 
+    if (err != 0) {
+        (void)snprintf(why, WHY_BYTES, "audit thread: %s", strerror(-err));
+        return EXIT_SYSTEM;
+    }
+    err = g->values == NULL ? 0 : gw_values_start(g->values);
     if (err != 0) {
         (void)snprintf(why, WHY_BYTES, "values thread: %s", strerror(-err));
         return EXIT_SYSTEM;
@@ -415,7 +369,7 @@ static int start(struct gateway *g, char *why)
 
 static void announce(struct gateway *g)
 {
-    log_leaves(g);
+    certificates_log(g);
     for (uint32_t i = 0; i < g->listeners.count; i++) {
         char text[GW_ADDRESS_TEXT_BYTES];
 
@@ -425,6 +379,8 @@ static void announce(struct gateway *g)
         gw_log(GW_LOG_INFO, "listening", GW_TEXT("address", text),
                GW_U64("tls", g->listeners.rows[i].tls));
     }
+    audit_tell(g, GW_AUDIT_START, "", GW_VERSION, "");
+    audit_certificates(g, GW_AUDIT_RELOADED, "start");
     gw_log(GW_LOG_INFO, "ready", GW_U64("shards", g->plan.shards), GW_I64("pid", getpid()));
     (void)gw_notify_ready();
 }
@@ -532,11 +488,12 @@ static bool read_signals(struct gateway *g)
 
     while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
-            tickets_reload(g);
-            reload_certificates(g);
+            gw_audit_reopen(g->audit); /* it may have been rotated */
+            reload(g, "signal");
         } else {
             gw_log(GW_LOG_INFO, "stopping",
                    GW_TEXT("signal", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT"));
+            audit_tell(g, GW_AUDIT_STOP, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", "", "");
             stop = true;
         }
     }
@@ -585,6 +542,7 @@ static int control(struct gateway *g)
             beat(g);
             give_heap_back(g);
             watch_index(g);
+            reload_if_changed(g);
             next_beat = gw_instant_after(now, BEAT_MS * GW_NS_PER_MS);
         }
         if (now.ns >= next_save.ns) {
@@ -623,6 +581,8 @@ static void release(struct gateway *g)
         gw_values_stop(g->values);
     for (uint32_t i = 0; g->shards != NULL && i < g->plan.shards; i++)
         gw_shard_destroy(g->shards[i]);
+    gw_audit_stop(g->audit);
+    gw_audit_close(g->audit);
     if (g->uplink == NULL) /* it would have closed what it was given */
         gw_journal_writer_close(g->writer, false);
     gw_uplink_destroy(g->uplink);

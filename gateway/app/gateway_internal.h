@@ -5,6 +5,10 @@
  *   plan.c      parameters to shards, bytes and descriptors; refuses what cannot be held
  *   listen.c    listening sockets, one per shard and address
  *   gateway.c   threads: start, control loop, reload, stop
+ *   certificates.c  of every shard, loaded or loaded again
+ *   reload.c    what is read again, because of a signal or because it has changed
+ *   audited.c   what the control thread tells the audit log
+ *   confined.c  what the process gives up once it has what it needs
  *   values.c    last values: open, and what the log says of it
  *   tickets.c   the keys of session tickets: from their file, or drawn and rotated here
  *   commands.c  what is asked on the control socket, and sent to devices
@@ -22,6 +26,7 @@
 #include <gw/app/admin.h>
 #include <gw/app/config.h>
 #include <gw/app/control.h>
+#include <gw/audit/audit.h>
 #include <gw/journal/writer.h>
 #include <gw/shard/shard.h>
 #include <gw/tls/ticket.h>
@@ -83,6 +88,23 @@ int listeners_open(const struct gw_config *config, uint32_t shards, struct liste
                    char *why);
 void listeners_close(struct listeners *listeners);
 
+/* ---- what reload.c looks at ---- */
+
+enum { WATCH_FILES_MAX = 4 };
+
+struct file_stamp {
+    uint64_t device, number, bytes;
+    int64_t modified_ns, changed_ns;
+};
+
+/* Files that belong together, and what they were when they were last read. */
+struct watch {
+    const char *paths[WATCH_FILES_MAX];
+    size_t count;
+    bool changed; /* since they were read: `seen` is what they were at the last look */
+    struct file_stamp known[WATCH_FILES_MAX], seen[WATCH_FILES_MAX];
+};
+
 /* ---- gateway.c ---- */
 
 struct gateway;
@@ -114,17 +136,21 @@ struct gateway {
     struct gw_lockout *lockout, *flapping;
     struct shard_thread *threads;
     struct gw_shard **shards;
+    struct gw_audit *audit; /* NULL: there is no audit log */
     struct gw_admin *admin;
     struct commands *commands;   /* NULL: no control socket    */
     struct provision *provision; /* NULL: nobody binds devices */
     struct gw_tls_leaf rsa_leaf, ec_leaf;
     struct gw_ticket_keys *ticket_keys; /* NULL: nobody resumes */
     bool ticket_keys_old;               /* and reported         */
+    struct watch certificate_files, ticket_files;
+    uint64_t reloads, reloads_refused; /* of certificates and of ticket keys */
     sem_t begun, go;
     int signal_fd;
     bool draining;
     bool index_replaced;         /* and reported */
     uint64_t changes_told;       /* newest change of the index that the shards know of            */
+    int landlock;                /* its version; 0: files are not confined */
     uint64_t handshakes_seen;    /* done, at the last beat                                */
     uint64_t handshakes_trimmed; /* and when the heap was last given back                 */
     struct gw_instant started;
@@ -133,11 +159,47 @@ struct gateway {
 /* Runs until a signal ends it; returns an exit code. */
 int gateway_run(const struct gw_config *config);
 
+/* ---- certificates.c ---- */
+
 /* The same certificates and `ticket_keys` (or NULL) for each of `count` shards. 0, or an exit code
    with `why`. */
 int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ticket_keys,
                        struct gw_tls_context **out, uint32_t count, char *why);
 bool gateway_has_tls(const struct gw_config *config);
+/* Those in use. */
+void certificates_log(const struct gateway *g);
+/* The files again, all of them, or those in use stay, and it is false. `cause`: for the log. */
+bool certificates_reload(struct gateway *g, const char *cause);
+
+/* ---- reload.c ---- */
+
+/* Before anything is read that can be read again. */
+void reload_init(struct gateway *g);
+/* At once; `cause`: for the log. */
+void reload(struct gateway *g, const char *cause);
+/* Once a second: what has changed, and has stayed the same since. */
+void reload_if_changed(struct gateway *g);
+
+/* ---- audited.c ---- */
+
+/* g->audit is NULL when none is configured. 0, or an exit code with `why`. */
+int audit_create(struct gateway *g, char *why);
+/* Words that are "" are left out. */
+void audit_tell(const struct gateway *g, enum gw_audit_kind kind, const char *reason,
+                const char *subject, const char *detail);
+/* Of each certificate in use. */
+void audit_certificates(const struct gateway *g, enum gw_audit_kind kind, const char *reason);
+void audit_command(const struct gateway *g, const char *command, uint32_t device,
+                   const char *result);
+
+/* ---- confined.c ---- */
+
+/* Each 0, or an exit code with `why`. The ports are bound: from here on as the configured user. */
+int confine_identity(const struct gw_config *config, char *why);
+/* Everything is open or made, and no thread runs. */
+int confine_files(struct gateway *g, char *why);
+/* Every thread runs and every ring is made. */
+int confine_calls(struct gateway *g, char *why);
 
 /* ---- values.c ---- */
 
@@ -148,8 +210,10 @@ int values_open(struct gateway *g, char *why);
 
 /* The ring that is configured: its file, or one drawn here. 0, or an exit code with `why`. */
 int tickets_create(const struct gw_config *config, struct gw_ticket_keys **out, char *why);
-/* What SIGHUP asks for: the file again, whole, or the ring in use stays. */
-void tickets_reload(struct gateway *g);
+/* Is there a ring, and does it come from a file? */
+bool tickets_have_file(const struct gateway *g);
+/* The file again, whole, or the ring in use stays, and it is false. `cause`: for the log. */
+bool tickets_reload(struct gateway *g, const char *cause);
 /* Now and then: rotates a ring that was drawn here, reports one from a file that nobody rotates. */
 void tickets_tend(struct gateway *g);
 

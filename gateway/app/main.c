@@ -24,7 +24,7 @@ static const char usage[] =
     "       tollgate --version\n"
     "\n"
     "SIGTERM stops it: what was received becomes durable, then devices are closed.\n"
-    "SIGHUP reads the certificates again.\n"
+    "SIGHUP reads certificates and ticket keys again, and has the audit log made anew.\n"
     "Exit codes: 0 ended as asked, 2 usage, 69 kernel or index missing, 71 system,\n"
     "75 another gateway has the log or the port, 77 permission, 78 configuration.\n";
 

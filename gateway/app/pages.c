@@ -150,6 +150,19 @@ static void process_page(struct gateway *g, struct gw_text *page)
             gw_metrics_sample(page, "tollgate_certificate_not_after_seconds", &label, 1,
                               leaves[i].leaf->not_after_s);
     }
+    if (g->audit != NULL) {
+        struct gw_audit_stat audit;
+
+        gw_audit_stat(g->audit, &audit);
+        one(page, "tollgate_audit_lines_total", GW_METRIC_COUNTER, "Lines of the audit log",
+            audit.written);
+        one(page, "tollgate_audit_lost_total", GW_METRIC_COUNTER,
+            "Events that came too fast for it, or that its disk did not take", audit.lost);
+    }
+    one(page, "tollgate_reloads_total", GW_METRIC_COUNTER,
+        "Times certificates or ticket keys were read again", g->reloads);
+    one(page, "tollgate_reloads_refused_total", GW_METRIC_COUNTER,
+        "Times their files were bad and what was in use was kept", g->reloads_refused);
     one(page, "tollgate_log_lines_dropped_total", GW_METRIC_COUNTER,
         "Log lines that stderr did not take", gw_log_dropped());
     one(page, "tollgate_shards", GW_METRIC_GAUGE, "Shards", g->plan.shards);

@@ -22,9 +22,9 @@ static bool has_tickets(const struct gw_config *config)
     return gateway_has_tls(config) && config->tls_tickets > 0;
 }
 
-static void log_keys(struct gateway *g, const char *what)
+static void log_keys(struct gateway *g, const char *what, const char *cause)
 {
-    gw_log(GW_LOG_INFO, what, GW_TEXT("what", "ticket_keys"),
+    gw_log(GW_LOG_INFO, what, GW_TEXT("what", "ticket_keys"), GW_TEXT("cause", cause),
            GW_U64("current_since", gw_ticket_keys_since_s(g->ticket_keys)));
 }
 
@@ -47,22 +47,28 @@ int tickets_create(const struct gw_config *config, struct gw_ticket_keys **out, 
     return err == 0 ? EXIT_OK : EXIT_SYSTEM;
 }
 
-void tickets_reload(struct gateway *g)
+bool tickets_have_file(const struct gateway *g)
+{
+    return g->ticket_keys != NULL && g->config->tls_ticket_keys != NULL;
+}
+
+bool tickets_reload(struct gateway *g, const char *cause)
 {
     struct gw_ticket_ring ring;
     char why[WHY_BYTES];
 
-    if (g->ticket_keys == NULL || g->config->tls_ticket_keys == NULL)
-        return;
     if (gw_ticket_file_load(g->config->tls_ticket_keys, &ring, why, sizeof why) != 0) {
         gw_log(GW_LOG_ERROR, "reload_refused", GW_TEXT("what", "ticket_keys"),
-               GW_TEXT("error", why), GW_TEXT("kept", "the keys in use"));
-        return;
+               GW_TEXT("cause", cause), GW_TEXT("error", why), GW_TEXT("kept", "the keys in use"));
+        audit_tell(g, GW_AUDIT_RELOAD_REFUSED, cause, "ticket keys", why);
+        return false;
     }
     gw_ticket_keys_set(g->ticket_keys, &ring);
     gw_wipe(&ring, sizeof ring);
     g->ticket_keys_old = false;
-    log_keys(g, "reloaded");
+    log_keys(g, "reloaded", cause);
+    audit_tell(g, GW_AUDIT_RELOADED, cause, "ticket keys", "");
+    return true;
 }
 
 void tickets_tend(struct gateway *g)
@@ -70,8 +76,10 @@ void tickets_tend(struct gateway *g)
     if (g->ticket_keys == NULL)
         return;
     if (g->config->tls_ticket_keys == NULL) {
-        if (gw_ticket_keys_rotate_if_due(g->ticket_keys, now_s()))
-            log_keys(g, "rotated");
+        if (gw_ticket_keys_rotate_if_due(g->ticket_keys, now_s())) {
+            log_keys(g, "rotated", "time");
+            audit_tell(g, GW_AUDIT_RELOADED, "time", "ticket keys", "");
+        }
         return;
     }
     /* Twice the time is a rotation that was missed, and not one that is about to come. */
@@ -80,6 +88,6 @@ void tickets_tend(struct gateway *g)
         g->ticket_keys_old = true;
         gw_log(GW_LOG_WARN, "ticket_keys_old", GW_TEXT("path", g->config->tls_ticket_keys),
                GW_U64("current_since", gw_ticket_keys_since_s(g->ticket_keys)),
-               GW_TEXT("hint", "run tollgatectl ticket-keys rotate every hour, then send SIGHUP"));
+               GW_TEXT("hint", "run tollgatectl ticket-keys rotate every hour"));
     }
 }

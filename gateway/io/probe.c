@@ -9,10 +9,14 @@
 
 #include <gw/base/defs.h>
 
+#include "restrict_internal.h"
+
 static const struct {
     const char *name;
     uint32_t bit;
-} features[] = {{"msg_ring", GW_RING_MSG_RING}, {"min_wait", GW_RING_MIN_WAIT}};
+} features[] = {{"msg_ring", GW_RING_MSG_RING},
+                {"min_wait", GW_RING_MIN_WAIT},
+                {"restrictions", GW_RING_RESTRICTIONS}};
 
 uint32_t gw_ring_feature_by_name(const char *name)
 {
@@ -38,11 +42,24 @@ static bool sets_up(uint32_t flags)
     return true;
 }
 
+static bool restricts(void)
+{
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED};
+    struct io_uring uring;
+    bool restricted;
+
+    if (io_uring_queue_init_params(4, &uring, &params) != 0)
+        return false;
+    restricted = ring_restrict(&uring) == 0;
+    io_uring_queue_exit(&uring);
+    return restricted;
+}
+
 size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t capacity)
 {
     struct io_uring_probe *probe = io_uring_get_probe();
     struct io_uring uring;
-    bool files = false, buffers = false, min_wait = false;
+    bool files = false, buffers = false, min_wait = false, restrictions = restricts();
 
     if (io_uring_queue_init(4, &uring, 0) == 0) {
         min_wait = (uring.features & (1u << 15)) != 0; /* IORING_FEAT_MIN_TIMEOUT */
@@ -71,6 +88,8 @@ size_t gw_ring_probe(uint32_t disabled, struct gw_ring_probe_row *rows, size_t c
          HAS(MSG_RING) && (disabled & GW_RING_MSG_RING) == 0},
         {"min_wait", "6.12", "two waits in place of one while busy", false, min_wait,
          min_wait && (disabled & GW_RING_MIN_WAIT) == 0},
+        {"restrictions", "5.10", "any operation may be asked for", false, restrictions,
+         restrictions && (disabled & GW_RING_RESTRICTIONS) == 0},
     };
 #undef HAS
     size_t count = GW_ARRAY_COUNT(table) < capacity ? GW_ARRAY_COUNT(table) : capacity;

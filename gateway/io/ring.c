@@ -26,6 +26,7 @@
 
 #include "buffer_ring_internal.h"
 #include "op_internal.h"
+#include "restrict_internal.h"
 
 enum { BATCH = 128, LISTENERS_MAX = 16, PEERS_MAX = 256 };
 
@@ -141,6 +142,7 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
         .cq_entries = options->cq_entries,
     };
     struct gw_ring *ring = aligned_alloc(GW_CACHE_LINE, sizeof *ring);
+    const bool restricted = (options->disabled & GW_RING_RESTRICTIONS) == 0;
     const char *step = "setup";
     int err;
 
@@ -160,6 +162,8 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
         free(ring);
         return err;
     }
+    if (restricted)
+        params.flags |= IORING_SETUP_R_DISABLED;
     if ((err = io_uring_queue_init_params(options->sq_entries, &ring->uring, &params)) != 0)
         goto fail_event;
     ring->fd = ring->uring.ring_fd;
@@ -174,6 +178,10 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
         goto fail_ring;
     if (io_uring_register_ring_fd(&ring->uring) == 1) /* saves a look-up per enter; optional */
         ring->enter_flags = IORING_ENTER_REGISTERED_RING;
+    step = "restriction, which ring.disable = [\"restrictions\"] does without,";
+    if (restricted &&
+        ((err = ring_restrict(&ring->uring)) != 0 || (err = ring_enable(&ring->uring)) != 0))
+        goto fail_ring;
     arm_event(ring);
     read_clock(ring);
     *out = ring;
@@ -181,6 +189,7 @@ int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, 
 
 fail_ring:
     io_uring_queue_exit(&ring->uring);
+    buffer_ring_fini(&ring->buffers, NULL);
 fail_event:
     explain(why, why_bytes, step, err, options);
     (void)close(ring->event_fd);
@@ -229,15 +238,28 @@ void gw_ring_poll(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     tag_file(sqe, GW_OP_POLL, slot, generation);
 }
 
-void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation)
+static void receive(struct gw_ring *ring, uint32_t slot, uint32_t generation, uint32_t bytes,
+                    int flags)
 {
     struct io_uring_sqe *sqe = take_sqe(ring);
 
     buffer_ring_reserve(&ring->buffers, ++ring->receives);
-    io_uring_prep_recv(sqe, (int)slot, NULL, ring->buffers.bytes, MSG_DONTWAIT);
+    io_uring_prep_recv(sqe, (int)slot, NULL, bytes, MSG_DONTWAIT | flags);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
     tag_file(sqe, GW_OP_RECV, slot, generation);
+}
+
+void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation)
+{
+    receive(ring, slot, generation, ring->buffers.bytes, 0);
+}
+
+void gw_ring_recv_front(struct gw_ring *ring, uint32_t slot, uint32_t generation, uint32_t bytes,
+                        bool take)
+{
+    gw_assert(bytes <= ring->buffers.bytes);
+    receive(ring, slot, generation, bytes, take ? 0 : MSG_PEEK);
 }
 
 void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer)

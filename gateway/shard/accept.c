@@ -111,6 +111,8 @@ static void open_session(struct gw_shard *sh, struct gw_session *s, struct gw_se
     s->flags |= GW_SESSION_POLL;
     s->ops_inflight++;
     stranger_waits(sh, s, STRANGER_IDLE);
+    if (comes_from_proxy(sh, s))
+        s->flags |= GW_SESSION_PROXIED;
     if (sh->options.listeners[s->listener].tls) {
         s->flags |= GW_SESSION_TLS;
         gw_session_move(s, GW_SESSION_HANDSHAKE);

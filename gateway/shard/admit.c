@@ -6,7 +6,8 @@
  * state; the private key's work, which is nearly all of a login, comes after. Who stalls in a
  * handshake makes room for those who wait (strangers.c).
  *
- *   I1  A session in HANDSHAKE has no TLS state, and is not read, before it is admitted here.
+ *   I1  A session in HANDSHAKE has no TLS state, and is not read, before it is admitted here; but a
+ *       trusted proxy's header is, before it is even waiting.
  *   I2  A client that hung up or waited too long is closed without a private-key operation.
  */
 #include "shard_internal.h"

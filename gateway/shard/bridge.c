@@ -63,6 +63,7 @@ static uint16_t find_target(struct gw_shard *sh, struct gw_session *s, struct gw
                                          gw_ring_wall_us(sh->ring) / 1000000, grant);
 
     gw_wipe(token, sizeof token);
+    gw_wipe((uint8_t *)(uintptr_t)text.data, text.size); /* where it came in: nobody looks again */
     if (login == GW_LOGIN_UNAVAILABLE)
         return GW_RESPONSE_SERVER_EXCEPTION;
     if (login != GW_LOGIN_GRANTED)

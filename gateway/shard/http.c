@@ -165,6 +165,15 @@ void http_told(struct gw_shard *sh, const struct place *asker, bool connected)
 
 /* ---- what a request asks for ---- */
 
+/* Where it was decoded to; what it was decoded from is wiped with the request. */
+static void wipe_decoded(struct http_call *call)
+{
+    size_t at = (size_t)((uintptr_t)call->token.data - (uintptr_t)call->text);
+
+    if (at < sizeof call->text)
+        gw_wipe(call->text + at, call->token.size);
+}
+
 static void refuse_locked(struct http_call *call)
 {
     call->status = 429;
@@ -209,6 +218,8 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
     if (call->token_unknown)
         call->token_tag = gw_index_token_tag(sh->options.index, token);
     gw_wipe(token, sizeof token);
+    wipe_decoded(call);
+    call->login = login;
     if (login != GW_LOGIN_GRANTED) {
         call->status = refusals[login].status;
         call->message = refusals[login].message;
@@ -512,6 +523,7 @@ static bool serve(struct gw_shard *sh, struct gw_session *s, const struct gw_htt
     count_failure(sh, s, call);
     answer.status = call->status;
     answer.allow = call->status == 405 ? call->allow : NULL;
+    audit_http(sh, s, call->login);
     refuse(sh, s, answer, call->message, call->legacy);
     return true;
 }
@@ -558,6 +570,7 @@ static void look_at_head(struct gw_shard *sh, struct gw_session *s,
                                 .last = true,
                                 .reason = GW_CLOSE_HTTP_REFUSED};
 
+        audit_http(sh, s, call->login);
         refuse(sh, s, answer, call->message, call->legacy);
         return;
     }

@@ -117,6 +117,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     call->status = 200;
     call->message = NULL;
     call->legacy = call->binds = call->token_unknown = false;
+    call->login = GW_LOGIN_GRANTED; /* nothing speaks against it yet */
     call->what = HTTP_CALL_RECORDS;
     call->record_count = call->point_count = call->pin_count = 0;
     call->text_bytes = 0;

@@ -8,6 +8,8 @@
  *       with too much unsent) has none.
  *   I2  Plaintext that cannot be taken now is kept in s->rx, in order, and taken first later.
  *   I3  A receive buffer goes home in the turn that brought it.
+ *   I4  What a session sent before its login, and all that it says in HTTP, is wiped wherever it
+ *       lay once it was taken or copied: tokens are in it.
  */
 #include "shard_internal.h"
 
@@ -15,6 +17,7 @@
 #include <poll.h>
 
 #include <gw/base/log.h>
+#include <gw/crypto/crypto.h>
 
 void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot)
 {
@@ -74,6 +77,33 @@ static void keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
         close_session(sh, s, GW_CLOSE_NO_MEMORY);
 }
 
+static bool may_hold_a_token(const struct gw_session *s)
+{
+    return s->state != GW_SESSION_LIVE;
+}
+
+/* I4: it lies in memory of the shard's or of its ring's. */
+static void wipe(struct gw_bytes in)
+{
+    if (in.size > 0)
+        gw_wipe((uint8_t *)(uintptr_t)in.data, in.size);
+}
+
+void forget_input(struct gw_shard *sh, struct gw_session *s)
+{
+    struct gw_session_cold *cold = cold_of(sh, s);
+
+    wipe(gw_bytes_of(sh->prelogin[slot_of(sh, s)], cold->prelogin_bytes));
+    cold->prelogin_bytes = 0;
+    while (has(s, GW_SESSION_SPEAKS_HTTP) && !gw_chunk_queue_is_empty(&s->rx)) {
+        struct gw_bytes front = gw_chunk_queue_front(&sh->chunks, &s->rx);
+
+        wipe(front);
+        gw_chunk_queue_drop(&sh->chunks, &s->rx, front.size);
+    }
+    gw_chunk_queue_clear(&sh->chunks, &s->rx);
+}
+
 /* What was kept and then `in`, in one piece; nothing is kept afterwards. */
 static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
@@ -84,6 +114,7 @@ static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw
         return in; /* messages are unwrapped in their place, which must be ours */
     gw_assert(joined + in.size <= sizeof sh->joined);
     memcpy(sh->joined, sh->prelogin[slot_of(sh, s)], joined);
+    wipe(gw_bytes_of(sh->prelogin[slot_of(sh, s)], joined));
     cold->prelogin_bytes = 0;
     while (!gw_chunk_queue_is_empty(&s->rx)) {
         struct gw_bytes front = gw_chunk_queue_front(&sh->chunks, &s->rx);
@@ -91,6 +122,8 @@ static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw
         gw_assert(joined + front.size + in.size <= sizeof sh->joined);
         memcpy(sh->joined + joined, front.data, front.size);
         joined += front.size;
+        if (may_hold_a_token(s))
+            wipe(front);
         gw_chunk_queue_drop(&sh->chunks, &s->rx, front.size);
     }
     if (in.size > 0)
@@ -98,25 +131,37 @@ static struct gw_bytes join(struct gw_shard *sh, struct gw_session *s, struct gw
     return gw_bytes_of(sh->joined, joined + in.size);
 }
 
-static void on_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+static void take_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
 {
-    if (s->state == GW_SESSION_HTTP && http_gathers(sh, s, in))
-        return;
     do {
         size_t fresh = in.size, wrapped = 0;
 
         if (s->state == GW_SESSION_CLOSING)
             return;
         sh->rescan = false;
-        in = join(sh, s, in);
+        bool may_hold = may_hold_a_token(s);
+        struct gw_bytes whole = in = join(sh, s, in);
+
         if (has(s, GW_SESSION_WEBSOCKET))
             wrapped = websocket_unwrap(sh, s, fresh, &in);
         in = gw_bytes_after(in, take_frames(sh, s, gw_bytes_of(in.data, in.size - wrapped)));
         if (s->state != GW_SESSION_CLOSING)
             keep(sh, s, in);
+        if (may_hold)
+            wipe(whole);
         in = gw_bytes_of(NULL, 0);
     } while (sh->rescan); /* held frames, or a WebSocket's first bytes: once a session each */
     websocket_end_if_told(sh, s);
+}
+
+static void on_plaintext(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in)
+{
+    bool may_hold = may_hold_a_token(s);
+
+    if (s->state != GW_SESSION_HTTP || !http_gathers(sh, s, in))
+        take_plaintext(sh, s, in);
+    if (may_hold)
+        wipe(in);
 }
 
 /* ---- TLS ---- */
@@ -271,7 +316,7 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
             park_for_lane(sh, s);
             return;
         }
-        if (waits_for_handshake(s)) {
+        if (waits_for_handshake(s) && !has(s, GW_SESSION_PROXIED)) {
             wait_for_handshake(sh, s);
             return;
         }
@@ -280,7 +325,10 @@ void try_receive(struct gw_shard *sh, struct gw_session *s)
         slot_list_push(sh, &sh->buffer_parked, slot);
         return;
     }
-    gw_ring_recv(sh->ring, slot, s->generation);
+    if (has(s, GW_SESSION_PROXIED) && s->state != GW_SESSION_CLOSING)
+        read_proxy_header(sh, s);
+    else
+        gw_ring_recv(sh->ring, slot, s->generation);
     s->flags |= GW_SESSION_RECV;
     s->ops_inflight++;
     sh->receives_inflight++;
@@ -407,6 +455,13 @@ void on_recv(struct gw_shard *sh, struct gw_session *s, const struct gw_completi
 
     s->flags &= ~(uint32_t)GW_SESSION_RECV;
     sh->receives_inflight--;
+    if (c->res > 0 && has(s, GW_SESSION_PROXIED)) {
+        on_proxy_header(sh, s, c);
+        gw_ring_buffer_release(sh->ring, c->buffer); /* I3 */
+        try_receive(sh, s);
+        return;
+    }
+    s->flags &= ~(uint32_t)GW_SESSION_PROXY_TAKEN; /* it is still in the socket */
     if (c->res > 0) {
         /* A reset makes no socket "nonempty", and its event may have come before this recv. */
         if (!c->nonempty && !has(s, GW_SESSION_ENDING)) {

@@ -47,6 +47,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     stranger_is_known(sh, s);
     s->close_reason = (uint8_t)reason;
     gw_counter_add(&sh->metrics.closed[reason], 1);
+    audit_close(sh, s);
     if (s->state == GW_SESSION_HANDSHAKE && s->tls != NULL)
         sh->handshake_count--;
     if (s->state == GW_SESSION_LIVE)
@@ -62,7 +63,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     flush_replies(sh, s);
     close_tls(sh, s);
     forget_bridges(sh, s);
-    gw_chunk_queue_clear(&sh->chunks, &s->rx);
+    forget_input(sh, s);
     gw_chunk_queue_clear(&sh->chunks, &cold->held);
     s->flags &= ~(uint32_t)(GW_SESSION_SLOWED | GW_SESSION_PING_WAITS | GW_SESSION_HELD);
     gw_timer_arm(&sh->wheel, slot_of(sh, s), gw_instant_after(now_of(sh), linger_ns));

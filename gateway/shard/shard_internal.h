@@ -3,6 +3,7 @@
  *
  *   shard.c      the loop, timers, start and stop
  *   accept.c     listeners to sessions
+ *   proxied.c    the header with which a trusted proxy begins
  *   admit.c      who may begin a TLS handshake, and when
  *   strangers.c  who has not logged in, and makes room when there is none
  *   receive.c    socket to plaintext to frames
@@ -24,6 +25,7 @@
  *   pin_values.c what value a pin has: the last written, or its datastream's initial one
  *   send.c       answers to records of TLS to the socket
  *   retire.c     close as a join: from the first reason to a free slot
+ *   audit.c      what the audit log is told of sessions
  *   directory.c  where each device that this shard owns is connected
  *   mail.c       messages between shards
  *   gate.c       addresses that are locked out, tokens that log in too often
@@ -357,6 +359,13 @@ void strangers_free_slots(struct gw_shard *sh);
 /* How long until one of these is worth another try; UINT64_MAX when nobody wants room. */
 uint64_t strangers_due_ns(const struct gw_shard *sh);
 
+/* proxied.c */
+/* Is its address one that begins with a PROXY header? */
+bool comes_from_proxy(const struct gw_shard *sh, const struct gw_session *s);
+/* The recv of a session that is PROXIED, and what it brought. */
+void read_proxy_header(struct gw_shard *sh, struct gw_session *s);
+void on_proxy_header(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c);
+
 /* admit.c */
 /* It has spoken. */
 void wait_for_handshake(struct gw_shard *sh, struct gw_session *s);
@@ -389,6 +398,8 @@ void unslow(struct gw_shard *sh, struct gw_session *s);
 bool within_rate(struct gw_shard *sh, struct gw_session *s);
 /* One frame, or request, was taken. */
 void charge_rate(struct gw_shard *sh, struct gw_session *s);
+/* What was kept of its input. */
+void forget_input(struct gw_shard *sh, struct gw_session *s);
 /* Bytes wait to be taken before any that are yet to be read. */
 bool has_kept(const struct gw_shard *sh, const struct gw_session *s);
 void slot_list_push(struct gw_shard *sh, struct slot_list *list, uint32_t slot);
@@ -566,6 +577,12 @@ GW_MUST_USE uint16_t ask_binding(struct gw_shard *sh, const struct gw_session *s
 void adopt_product(struct gw_session_cold *cold, const struct gw_grant *grant);
 /* What has been answered. */
 void bindings_handle(struct gw_shard *sh);
+
+/* audit.c */
+/* It is being closed, for s->close_reason, out of the state that it has. */
+void audit_close(struct gw_shard *sh, const struct gw_session *s);
+/* The token of a request was judged. */
+void audit_http(struct gw_shard *sh, const struct gw_session *s, enum gw_login login);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */

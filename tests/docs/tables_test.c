@@ -1,6 +1,6 @@
 /*
- * Close reasons and metrics: what the code has, docs/ explains, and what docs/ explains, the code
- * has.
+ * Close reasons, audit events and metrics: what the code has, docs/ explains, and what docs/
+ * explains, the code has.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gw/audit/audit.h>
 #include <gw/session/session.h>
 
 #include "../system/conformance_cases.h"
@@ -109,6 +110,36 @@ static void every_section_of_the_close_reasons_is_one(void **state)
     for (const char *at = page; (at = strstr(at, "\n## ")) != NULL; at++)
         sections++;
     assert_int_equal(sections, GW_CLOSE_REASONS - 1);
+    free(page);
+}
+
+static const struct {
+    const char *word, *text;
+} audit_events[] = {
+#define GW_AUDIT(name, word, level, folding, text) {word, text},
+#include <gw/audit/events.def>
+#undef GW_AUDIT
+};
+
+static void every_audit_event_has_its_row(void **state)
+{
+    char *page = read_file(GW_SOURCE "/docs/audit.md");
+    const char *table = strstr(page, "\n| event | what happened |\n");
+    size_t rows = 0;
+
+    (void)state;
+    assert_non_null(table);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(audit_events); i++) {
+        char row[256];
+
+        (void)snprintf(row, sizeof row, "\n| `%s` | %s |\n", audit_events[i].word,
+                       audit_events[i].text);
+        if (strstr(table, row) == NULL)
+            fail_msg("docs/audit.md lacks:%s", row);
+    }
+    for (const char *at = table; (at = strstr(at, "\n| `")) != NULL; at++)
+        rows++;
+    assert_int_equal(rows, GW_AUDIT_KINDS);
     free(page);
 }
 
@@ -247,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_close_reason_has_its_section_with_its_text),
         cmocka_unit_test(every_section_of_the_close_reasons_is_one),
+        cmocka_unit_test(every_audit_event_has_its_row),
         cmocka_unit_test(every_metric_has_its_row),
         cmocka_unit_test(the_documents_name_no_metric_that_is_not_served),
         cmocka_unit_test(every_conformance_case_stands_in_the_protocol),

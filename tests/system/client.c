@@ -357,7 +357,8 @@ bool sys_client_open(struct sys_client *c, const struct sys_client_options *opti
 {
     *c = SYS_CLIENT_NONE;
     c->cut = options->cut;
-    if (connect_to(c, options) && (options->transport == SYS_PLAIN || handshake(c, options)))
+    if (connect_to(c, options) && write_out(c, options->preamble.data, options->preamble.size) &&
+        (options->transport == SYS_PLAIN || handshake(c, options)))
         return true;
     drop(c);
     return false;

@@ -33,11 +33,12 @@ enum sys_end {
 struct sys_client_options {
     uint16_t port;
     enum sys_transport transport;
-    SSL_CTX *tls;         /* from sys_tls_create; not for SYS_PLAIN                     */
-    uint16_t version;     /* 0: what `transport` says; else a protocol version to offer */
-    SSL_SESSION *session; /* NULL, or what to resume; the caller's                    */
-    const char *source;   /* NULL, or an address of 127.0.0.0/8 to come from            */
-    size_t cut;           /* at most so many bytes a send(2); 0: all that there is      */
+    SSL_CTX *tls;             /* from sys_tls_create; not for SYS_PLAIN                     */
+    uint16_t version;         /* 0: what `transport` says; else a protocol version to offer */
+    SSL_SESSION *session;     /* NULL, or what to resume; the caller's                    */
+    const char *source;       /* NULL, or an address of 127.0.0.0/8 to come from            */
+    size_t cut;               /* at most so many bytes a send(2); 0: all that there is      */
+    struct gw_bytes preamble; /* sent as it is, before TLS and all else */
 };
 
 struct sys_client {

@@ -97,11 +97,12 @@ char *sys_ctl(struct sys_gateway *g, const char *input, ...)
 
 void sys_gateway_configure(struct sys_gateway *g, const char *config)
 {
+    const char *listener = g->options.listener != NULL ? g->options.listener : "";
     char *text = sys_text(
         "shards = %u;\n"
         "sessions_per_shard = %u;\n"
-        "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; },\n"
-        "              { address = \"127.0.0.1:%u\"; tls = true; } );\n"
+        "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; %s },\n"
+        "              { address = \"127.0.0.1:%u\"; tls = true; %s } );\n"
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
         "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
@@ -113,8 +114,8 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "log: { level = \"%s\"; };\n"
         "%s",
         g->options.shards != 0 ? g->options.shards : 2,
-        g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, g->tls_port,
-        g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
+        g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, listener, g->tls_port,
+        listener, g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
         g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
         g->options.flapping != NULL ? g->options.flapping : "logins = 0;",
         g->options.debug ? "debug" : "info", config != NULL ? config : "");
@@ -255,7 +256,7 @@ void sys_gateway_launch(struct sys_gateway *g)
     char *log = sys_file_text(g->log_path);
 
     g->log_mark = strlen(log);
-    g->pid = sys_spawn(argv, g->options.slow_disk ? slow : NULL, g->log_path);
+    g->pid = sys_spawn(argv, g->options.slow_disk ? slow : g->options.env, g->log_path);
     free(log);
     free(preload);
     free(stall);

@@ -24,10 +24,12 @@
 #include <gw/base/defs.h>
 #include <gw/base/lockout.h>
 #include <gw/base/log.h>
+#include <gw/base/prefix.h>
 #include <gw/tls/tls.h>
 
 enum {
     GW_CONFIG_LISTENERS_MAX = 16,
+    GW_CONFIG_PROXIES_MAX = 16,
     GW_CONFIG_FEATURES_MAX = 16,
     GW_CONFIG_FEATURE_BYTES = 32,
     GW_CONFIG_ERRORS_MAX = 64,
@@ -38,6 +40,8 @@ enum {
 struct gw_config_listener {
     struct gw_address address; /* port 0: the kernel chooses */
     bool tls;
+    uint32_t proxy_count; /* networks whose connections begin with a PROXY header */
+    struct gw_prefix proxy_from[GW_CONFIG_PROXIES_MAX];
 };
 
 /* Features of the ring to do without, by name; every name is known to gw_ring_feature_by_name. */

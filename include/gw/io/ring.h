@@ -50,6 +50,7 @@ struct gw_completion {
 enum gw_ring_feature {
     GW_RING_MSG_RING = 1, /* wakes another ring without an eventfd; always wakes by eventfd     */
     GW_RING_MIN_WAIT = 2, /* gw_ring_wait gathers completions in one call (6.12); in two          */
+    GW_RING_RESTRICTIONS = 4, /* the kernel refuses what this room does not ask for; it does not  */
 };
 
 /* The bit of a feature's name ("msg_ring"), 0 for a name we do not know. */
@@ -90,6 +91,10 @@ void gw_ring_poll(struct gw_ring *ring, uint32_t slot, uint32_t generation);
  * 6.1 they also are to recvs that found nothing (-EAGAIN), until the completion is taken.
  */
 void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation);
+/* The same, of at most `bytes`, which fit a buffer. Unless they are taken they stay in the socket.
+ */
+void gw_ring_recv_front(struct gw_ring *ring, uint32_t slot, uint32_t generation, uint32_t bytes,
+                        bool take);
 void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer);
 /* `bytes` stay valid until the completion. One send per slot at a time. */
 void gw_ring_send(struct gw_ring *ring, uint32_t slot, uint32_t generation, struct gw_bytes bytes);

@@ -90,6 +90,8 @@ enum gw_session_flags {
     GW_SESSION_ENDING = 1 << 26,      /* the poll told of an end that no recv has read yet   */
     GW_SESSION_SYNC_OWED = 1 << 27,   /* it said who it is, and is to get the marked values */
     GW_SESSION_BINDING = 1 << 28,     /* it named its product, and waits to be bound to it  */
+    GW_SESSION_PROXIED = 1 << 29,     /* a PROXY header comes first                          */
+    GW_SESSION_PROXY_TAKEN = 1 << 30, /* it was looked at, and is on its way out of the socket */
 };
 
 /* Of a connection that speaks HTTP: what stands between it and its next request. */

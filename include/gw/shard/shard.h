@@ -11,9 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <gw/audit/audit.h>
 #include <gw/base/counter.h>
 #include <gw/base/defs.h>
 #include <gw/base/lockout.h>
+#include <gw/base/prefix.h>
 #include <gw/http/request.h>
 #include <gw/io/ring.h>
 #include <gw/session/session.h>
@@ -27,11 +29,13 @@
 
 struct gw_shard;
 
-enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256 };
+enum { GW_SHARD_LISTENERS_MAX = 16, GW_SHARDS_MAX = 256, GW_SHARD_PROXIES_MAX = 16 };
 
 struct gw_shard_listener {
     int fd; /* bound and listening, this shard's own (SO_REUSEPORT); the caller closes it */
     bool tls;
+    uint32_t proxy_count; /* who connects from one of these networks begins with a PROXY header */
+    struct gw_prefix proxy_from[GW_SHARD_PROXIES_MAX];
 };
 
 /* HTTP on the devices' ports. */
@@ -88,6 +92,7 @@ struct gw_shard_options {
     struct gw_lockout *flapping; /* of all shards, of tokens; NULL: they log in as they like   */
     struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
     struct gw_binder *binder; /* NULL: no device can be bound            */
+    struct gw_audit *audit;   /* NULL: there is no audit log; this shard puts as its number */
 };
 
 struct gw_shard_metrics {

@@ -120,7 +120,8 @@ static void every_kind_of_parameter_is_read(void **state)
     assert_loads(
         "shards = 3; // comment\n"
         "listeners = ( { address = \"0.0.0.0:9443\"; }, # another\n"
-        "              { address = \"[::1]:8080\"; tls = false; } );\n"
+        "              { address = \"[::1]:8080\"; tls = false;\n"
+        "                proxy_from = [\"10.0.0.0/8\", \"::1\"]; } );\n"
         "tls = { profile = \"compat\"; ec_chain = \"certs/ec.pem\"; ec_key = \"/k.pem\"; };\n"
         "ring : { receive_buffers = 64; disable = [ \"msg_ring\" ]; };\n"
         "admin = { listen = \"[::]:0\"; allow_remote = true; };\n"
@@ -134,6 +135,10 @@ static void every_kind_of_parameter_is_read(void **state)
     assert_int_equal(gw_address_port(&config.listeners[0].address), 9443);
     assert_false(config.listeners[1].tls);
     assert_int_equal(config.listeners[1].address.storage.ss_family, AF_INET6);
+    assert_int_equal(config.listeners[0].proxy_count, 0);
+    assert_int_equal(config.listeners[1].proxy_count, 2);
+    assert_int_equal(config.listeners[1].proxy_from[0].bits, 8);
+    assert_true(config.listeners[1].proxy_from[1].is_v6);
     assert_int_equal(config.tls_profile, GW_TLS_COMPAT);
     assert_string_equal(config.tls_ec_key, "/k.pem");
     assert_int_equal(config.ring_receive_buffers, 64);

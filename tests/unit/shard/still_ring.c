@@ -21,6 +21,11 @@ void gw_ring_recv(struct gw_ring *r, uint32_t s, uint32_t g)
     (void)r, (void)s, (void)g;
 }
 
+void gw_ring_recv_front(struct gw_ring *r, uint32_t s, uint32_t g, uint32_t n, bool t)
+{
+    (void)r, (void)s, (void)g, (void)n, (void)t;
+}
+
 void gw_ring_buffer_release(struct gw_ring *r, uint16_t b)
 {
     (void)r, (void)b;
