@@ -56,8 +56,9 @@ int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ti
         .ticket_keys = ticket_keys,
     };
 
-    return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
-                                                                             : EXIT_CONFIG;
+    int err = gw_tls_contexts_create(&options, out, count, why, WHY_BYTES);
+
+    return err == 0 ? EXIT_OK : err == -ENOMEM ? EXIT_SYSTEM : EXIT_CONFIG;
 }
 
 static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)
@@ -230,6 +231,13 @@ static int start_shards(struct gateway *g, char *why)
 
 /* ---- start ---- */
 
+/* What the index says of itself; any other error is the system's, and has words of its own. */
+static bool is_verdict(int err)
+{
+    return err == -ENOENT || err == -EPROTO || err == -EBADMSG || err == -EKEYREJECTED ||
+           err == -ESTALE;
+}
+
 static int open_index(struct gateway *g, char *why)
 {
     struct gw_index_options options = {
@@ -251,7 +259,8 @@ static int open_index(struct gateway *g, char *why)
         else if (forbidden)
             hint = "; the gateway's group must be able to enter it, read its files and write "
                    "lock.mdb, as 'tollgatectl index init --group NAME' arranges";
-        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s", options.path, reason, hint);
+        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s%s%s", options.path, reason,
+                       is_verdict(err) ? "" : ": ", is_verdict(err) ? "" : strerror(-err), hint);
         return forbidden ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
     }
     if ((err = gw_index_reader_open(g->index, &g->reader)) != 0 ||
