@@ -31,12 +31,15 @@
 #define SYS_PRODUCT "TMPL0vFkFmJM7"
 
 struct sys_gateway_options {
-    uint32_t shards;    /* 0: two                                                     */
-    uint32_t drain_s;   /* drain.s_max; 0: five                                       */
-    const char *config; /* further groups of the configuration file, or NULL          */
-    const char *tls;    /* further settings of its group tls, or NULL                 */
-    bool slow_disk;     /* preloads the library whose fdatasync sys_disk_stall stops  */
-    bool debug;         /* log.level = debug                                          */
+    uint32_t shards;     /* 0: two                                                     */
+    uint32_t drain_s;    /* drain.s_max; 0: five                                       */
+    const char *config;  /* further groups of the configuration file, or NULL          */
+    const char *tls;     /* further settings of its group tls, or NULL                 */
+    const char *journal; /* those of its group journal but for the path, or NULL       */
+    bool slow_disk;      /* preloads the library whose fdatasync sys_disk_stall stops  */
+    bool debug;          /* log.level = debug                                          */
+    const char *program; /* NULL: the gateway                                         */
+    const char *env;     /* "NAME=value" for the gateway, or NULL                     */
 };
 
 struct sys_gateway {
@@ -68,6 +71,9 @@ void sys_gateway_launch(struct sys_gateway *g);
 void sys_gateway_stop(struct sys_gateway *g);
 /* SIGKILL, and the process is gone. */
 void sys_gateway_kill(struct sys_gateway *g);
+
+/* A sanitizer's findings are findings of the test, however the process ended. */
+void sys_gateway_expect_no_report(struct sys_gateway *g);
 
 /* The running gateway's log so far, owned by the caller. */
 char *sys_gateway_log(const struct sys_gateway *g);
