@@ -6,3 +6,7 @@ if(GW_FUZZ)
     # The rooms report their coverage; the engine itself is linked by gw_fuzz_target alone.
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
+if(GW_COVERAGE)
+    add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+    add_link_options(-fprofile-instr-generate)
+endif()

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# Shell helpers of tools/demo, tools/check, tools/check-kernel and bench/run. Sourced, with bash;
+# Shell helpers of tools/demo, check, check-kernel, fuzz, coverage and of bench/run. Sourced, with bash;
 # sets $top and goes there.
 
 top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

@@ -3,6 +3,8 @@
  */
 #include "gateway_internal.h"
 
+#include <errno.h>
+
 #include <gw/base/log.h>
 
 bool gateway_has_tls(const struct gw_config *config)
@@ -28,8 +30,9 @@ int gateway_tls_create(const struct gw_config *config, struct gw_ticket_keys *ti
         .ticket_keys = ticket_keys,
     };
 
-    return gw_tls_contexts_create(&options, out, count, why, WHY_BYTES) == 0 ? EXIT_OK
-                                                                             : EXIT_CONFIG;
+    int err = gw_tls_contexts_create(&options, out, count, why, WHY_BYTES);
+
+    return err == 0 ? EXIT_OK : err == -ENOMEM ? EXIT_SYSTEM : EXIT_CONFIG;
 }
 
 static void log_leaf(const char *kind, const struct gw_tls_leaf *leaf)

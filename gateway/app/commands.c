@@ -380,9 +380,12 @@ static void on_line(void *context, struct gw_control_client from, struct gw_byte
     if (kind != NULL && kind->act != NULL &&
         (done = kind->act(c->gateway, object, &refusal)) == NULL)
         (void)refuse(&r, "%s", refusal);
-    if (done != NULL)
+    if (done != NULL) {
+        if (kind->fields[0] != NULL) /* it changed something */
+            audit_tell(c->gateway, GW_AUDIT_COMMAND, kind->name,
+                       json_string_value(json_object_get(object, "source")), "done");
         send_answer(c, from, id, done);
-    else if (kind != NULL && kind->act == NULL && read_device(&r, &device) && kind->read(&r))
+    } else if (kind != NULL && kind->act == NULL && read_device(&r, &device) && kind->read(&r))
         set_out(c, from, id, kind, &r, device);
     else
         send_answer(c, from, id, json_pack("{s:s}", "error", r.refusal));

@@ -178,6 +178,13 @@ static int start_shards(struct gateway *g, char *why)
 
 /* ---- start ---- */
 
+/* What the index says of itself; any other error is the system's, and has words of its own. */
+static bool is_verdict(int err)
+{
+    return err == -ENOENT || err == -EPROTO || err == -EBADMSG || err == -EKEYREJECTED ||
+           err == -ESTALE;
+}
+
 static int open_index(struct gateway *g, char *why)
 {
     struct gw_index_options options = {
@@ -199,7 +206,8 @@ static int open_index(struct gateway *g, char *why)
         else if (forbidden)
             hint = "; the gateway's group must be able to enter it, read its files and write "
                    "lock.mdb, as 'tollgatectl index init --group NAME' arranges";
-        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s", options.path, reason, hint);
+        (void)snprintf(why, WHY_BYTES, "token index %s: %s%s%s%s", options.path, reason,
+                       is_verdict(err) ? "" : ": ", is_verdict(err) ? "" : strerror(-err), hint);
         return forbidden ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
     }
     if ((err = gw_index_reader_open(g->index, &g->reader)) != 0 ||

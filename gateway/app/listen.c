@@ -158,6 +158,7 @@ int listeners_open(const struct gw_config *config, uint32_t shards, struct liste
         out->count = i + 1;
         row->fds = malloc(shards * sizeof *row->fds);
         if (row->fds == NULL) {
+            (void)snprintf(why, WHY_BYTES, "out of memory for %u listeners", shards);
             listeners_close(out);
             return EXIT_SYSTEM;
         }

@@ -31,7 +31,8 @@
 enum { BATCH = 128, LISTENERS_MAX = 16, PEERS_MAX = 256 };
 
 #define WAIT_NS_MAX         (3600 * GW_NS_PER_S)
-#define FEATURE_MIN_TIMEOUT (1u << 15) /* IORING_FEAT_MIN_TIMEOUT, which liburing 2.3 lacks */
+#define SUBMIT_AGAIN_NS     GW_NS_PER_MS /* what the kernel had no memory for */
+#define FEATURE_MIN_TIMEOUT (1u << 15)   /* IORING_FEAT_MIN_TIMEOUT, which liburing 2.3 lacks */
 
 struct gw_ring {
     struct io_uring uring;
@@ -368,6 +369,9 @@ int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
         ring->stat.enters++;
         err = io_uring_submit_and_get_events(&ring->uring);
     }
+    /* What was not taken is not waited for: it may be what would wake us. */
+    if (io_uring_sq_ready(&ring->uring) > 0)
+        timeout_ns = gw_min_u64(timeout_ns, SUBMIT_AGAIN_NS);
     if (timeout_ns > 0 && io_uring_cq_ready(&ring->uring) == 0)
         err = gather(ring, timeout_ns);
     ring->worked = io_uring_cq_ready(&ring->uring) > 0;

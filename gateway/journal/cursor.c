@@ -85,7 +85,7 @@ int gw_cursor_read(const struct gw_journal_io *io, const char *dir, const char *
     if (got < 0)
         return (int)got;
     line[got] = '\0';
-    return line_parse(line, out);
+    return strlen(line) == (size_t)got ? line_parse(line, out) : -EBADMSG;
 }
 
 static int write_synced(const struct gw_journal_io *io, const char *path, const char *line,

@@ -242,7 +242,7 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
     size = w->io->size(w->io->context, fd);
     if ((err != 0 && err != -EBADMSG) || size < 0) {
         (void)w->io->close(w->io->context, fd);
-        return fail(o, err != 0 ? err : (int)size, "cannot read segment %" PRIu64 " of %s", number,
+        return fail(o, size < 0 ? (int)size : err, "cannot read segment %" PRIu64 " of %s", number,
                     w->path);
     }
     if (err == 0) {

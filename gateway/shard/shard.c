@@ -217,6 +217,8 @@ int gw_shard_begin(struct gw_shard *sh, char *why, size_t why_bytes)
     if (sh->options.values != NULL &&
         (err = gw_values_reader_open(sh->options.values, &sh->values)) != 0) {
         (void)snprintf(why, why_bytes, "no reader of the last values: %s", strerror(-err));
+        gw_index_reader_close(sh->reader);
+        sh->reader = NULL;
         return err;
     }
     if (gw_index_change_newest(sh->reader, &sh->changes_seen) != 0)

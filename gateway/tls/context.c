@@ -214,11 +214,12 @@ int gw_tls_context_init(struct gw_tls_context *context, uint32_t sessions_max, c
         return -ENOMEM;
     }
     context->ssl_ctx = SSL_CTX_new(TLS_method());
-    if (context->ssl_ctx == NULL || !create_bio(context)) {
+    /* Callbacks find the context by its place there, which is memory, too. */
+    if (context->ssl_ctx == NULL || !create_bio(context) ||
+        SSL_CTX_set_app_data(context->ssl_ctx, context) != 1) {
         snprintf(why, why_bytes, "out of memory");
         return -ENOMEM;
     }
-    SSL_CTX_set_app_data(context->ssl_ctx, context);
     return 0;
 }
 

@@ -235,6 +235,17 @@ static int check_kind(enum gw_leaf_kind kind, const struct gw_leaf *leaf, const 
     return -EINVAL;
 }
 
+/* A library that has none left says of the file that it cannot be parsed, but said this before. */
+static bool memory_was_missing(void)
+{
+    uint32_t error;
+
+    while ((error = ERR_get_error()) != 0)
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            return true;
+    return false;
+}
+
 int gw_leaf_load(enum gw_leaf_kind kind, const char *chain_path, const char *key_path,
                  struct gw_leaf *out, char *why, size_t why_bytes)
 {
@@ -260,6 +271,10 @@ int gw_leaf_load(enum gw_leaf_kind kind, const char *chain_path, const char *key
             describe_root(ends.last, &out->facts);
     }
     chain_ends_fini(&ends);
+    if (err != 0 && err != -ENOMEM && memory_was_missing()) {
+        snprintf(why, why_bytes, "%s, %s: out of memory", chain_path, key_path);
+        err = -ENOMEM;
+    }
     ERR_clear_error();
     if (err != 0)
         gw_leaf_fini(out);

@@ -81,7 +81,7 @@ static bool take_key(const char **text, enum gw_ticket_place place, struct gw_ti
 }
 
 /* NULL, or what is wrong. */
-static const char *parse(const char *text, struct gw_ticket_ring *out)
+static const char *parse(const char *text, size_t bytes, struct gw_ticket_ring *out)
 {
     static const char *const wrong[] = {
         "line 2 is not: next 0 NAME SECRET",
@@ -89,13 +89,14 @@ static const char *parse(const char *text, struct gw_ticket_ring *out)
         "line 4 is not: previous SINCE NAME SECRET",
     };
     const struct gw_ticket_key *keys = out->keys;
+    const char *end = text + bytes; /* a NUL may stand before it */
 
     if (!take_text(&text, FIRST_LINE "\n"))
         return "line 1 is not: " FIRST_LINE;
     for (unsigned place = 0; place < GW_TICKET_PLACES; place++)
         if (!take_key(&text, (enum gw_ticket_place)place, &out->keys[place]))
             return wrong[place];
-    if (*text != '\0')
+    if (text != end)
         return "something follows line 4";
     if (keys[GW_TICKET_NEXT].since_s != 0)
         return "the next key has been in use already";
@@ -169,7 +170,8 @@ static int load_open(int fd, const char *path, struct stat *status, struct gw_ti
     err = read_whole(fd, text, &bytes);
     if (err != 0) {
         (void)refuse(err, why, why_bytes, "%s: %s", path, strerror(-err));
-    } else if (bytes == sizeof text || (text[bytes] = '\0', wrong = parse(text, out)) != NULL) {
+    } else if (bytes == sizeof text ||
+               (text[bytes] = '\0', wrong = parse(text, bytes, out)) != NULL) {
         err = refuse(-EBADMSG, why, why_bytes, "%s: %s", path, wrong);
     }
     gw_wipe(text, sizeof text);

@@ -103,7 +103,7 @@ int gw_high_water_load(const char *file, struct gw_high_water *out)
     if (got == 0 || line[got - 1] != '\n')
         return -EPROTO;
     line[got - 1] = '\0';
-    return parse_line(line, out) ? 0 : -EPROTO;
+    return strlen(line) == (size_t)got - 1 && parse_line(line, out) ? 0 : -EPROTO;
 }
 
 static int sync_directory_of(const char *file)

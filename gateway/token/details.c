@@ -115,7 +115,8 @@ bool gw_stream_unpack(uint8_t pin, struct gw_bytes rest, struct gw_stream *out)
     const uint8_t *p = rest.data;
 
     if (rest.size < GW_DETAIL_STREAM_BYTES || p[0] < GW_STREAM_INT || p[0] > GW_STREAM_LOCATION ||
-        (p[1] & ~FLAGS) != 0 || rest.size < (size_t)GW_DETAIL_STREAM_BYTES + p[3])
+        (p[1] & ~FLAGS) != 0 || p[4] != 0 || p[5] != 0 || p[6] != 0 ||
+        rest.size < (size_t)GW_DETAIL_STREAM_BYTES + p[3])
         return false;
     *out = (struct gw_stream){
         .pin = pin,

@@ -86,8 +86,9 @@ int gw_index_open(const struct gw_index_options *options, struct gw_index **out,
         }
         err = gw_high_water_load(index->high_water, &index->mark);
         if (err != 0) {
-            *why = "the high-water file cannot be read or is damaged; if the index is known to be "
-                   "good, remove the file";
+            *why = err == -EPROTO ? "the high-water file is damaged; if the index is known to be "
+                                    "good, remove the file"
+                                  : "the high-water file cannot be read";
             free(index);
             return err;
         }

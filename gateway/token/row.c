@@ -38,6 +38,13 @@ static void seal(enum table table, uint64_t key, uint8_t *row, size_t size, size
     gw_store_le64(row + at, checksum(table, key, gw_bytes_of(row, size), at));
 }
 
+static bool are_zero(const uint8_t *bytes, size_t count)
+{
+    while (count > 0 && bytes[count - 1] == 0)
+        count--;
+    return count == 0;
+}
+
 static bool is_sealed(enum table table, uint64_t key, struct gw_bytes row, size_t at)
 {
     return gw_load_le64(row.data + at) == checksum(table, key, row, at);
@@ -98,7 +105,8 @@ bool gw_meta_unpack(struct gw_bytes in, struct gw_meta *out)
     };
     memcpy(out->lineage, p + 24, GW_LINEAGE_BYTES);
     memcpy(out->pepper_check, p + 136, GW_PEPPER_CHECK_BYTES);
-    return out->change_first >= 1 && out->change_first <= out->change_next;
+    return out->change_first >= 1 && out->change_first <= out->change_next && are_zero(p + 6, 2) &&
+           are_zero(p + 84, 4) && are_zero(p + 144, 8);
 }
 
 size_t gw_token_row_pack(uint64_t key, const struct gw_token_row *row,
@@ -162,7 +170,7 @@ bool gw_org_row_unpack(uint32_t number, struct gw_bytes in, struct gw_org_row *o
 
     if (in.size < GW_ORG_ROW_BYTES || in.size > GW_ORG_ROW_BYTES + sizeof out->name ||
         !is_sealed(ORGS, number, in, 16) || p[0] != ROW_VERSION || p[1] > 1 ||
-        in.size != (size_t)GW_ORG_ROW_BYTES + p[2])
+        !are_zero(p + 3, 5) || in.size != (size_t)GW_ORG_ROW_BYTES + p[2])
         return false;
     *out = (struct gw_org_row){
         .closed = p[1] != 0, .created_s = gw_load_le64(p + 8), .name_bytes = p[2]};
@@ -197,7 +205,7 @@ bool gw_product_row_unpack(uint32_t number, struct gw_bytes in, struct gw_produc
     if (in.size < GW_PRODUCT_ROW_BYTES ||
         in.size > GW_PRODUCT_ROW_BYTES + sizeof out->id + sizeof out->name ||
         !is_sealed(PRODUCTS, number, in, 24) || p[0] != ROW_VERSION || p[1] > 1 ||
-        p[8] > sizeof out->id || p[9] > sizeof out->name ||
+        p[8] > sizeof out->id || p[9] > sizeof out->name || !are_zero(p + 10, 6) ||
         in.size != (size_t)GW_PRODUCT_ROW_BYTES + p[8] + p[9])
         return false;
     *out = (struct gw_product_row){
@@ -240,7 +248,7 @@ bool gw_device_row_unpack(uint32_t number, struct gw_bytes in, struct gw_device_
     const uint8_t *p = in.data;
 
     if (in.size < GW_DEVICE_ROW_BYTES || in.size > GW_DEVICE_ROW_BYTES + sizeof out->name ||
-        !is_sealed(DEVICES, number, in, 40) || p[0] != ROW_VERSION || p[1] > 3 ||
+        !is_sealed(DEVICES, number, in, 40) || p[0] != ROW_VERSION || p[1] > 3 || p[3] != 0 ||
         in.size != (size_t)GW_DEVICE_ROW_BYTES + p[2])
         return false;
     *out = (struct gw_device_row){
@@ -278,7 +286,8 @@ bool gw_change_row_unpack(uint64_t sequence, struct gw_bytes in, struct gw_chang
 {
     const uint8_t *p = in.data;
 
-    if (in.size != GW_CHANGE_ROW_BYTES || !is_sealed(CHANGES, sequence, in, 32))
+    if (in.size != GW_CHANGE_ROW_BYTES || !is_sealed(CHANGES, sequence, in, 32) ||
+        !are_zero(p + 1, 3))
         return false;
     *out = (struct gw_change_row){
         .kind = p[0],

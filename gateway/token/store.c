@@ -141,7 +141,9 @@ static int open_tables(struct gw_store *store, enum gw_store_mode mode, const ch
                            &store->tables[i]);
     if (err != 0) {
         mdb_txn_abort(txn);
-        *why = "a table is missing: the file is no token index, or its creation was cut short";
+        *why = err == MDB_NOTFOUND
+                   ? "a table is missing: the file is no token index, or its creation was cut short"
+                   : "the tables cannot be opened";
         return err == MDB_NOTFOUND ? -EPROTO : gw_store_error(err);
     }
     err = mdb_txn_commit(txn);
@@ -165,7 +167,8 @@ static int check_identity(struct gw_store *store, const char **why)
     err = gw_view_meta(&view, &meta);
     mdb_txn_abort(view.txn);
     if (err != 0) {
-        *why = "the index's head row is missing or damaged";
+        *why = err == -ENOENT || err == -EBADMSG ? "the index's head row is missing or damaged"
+                                                 : "the index's head row cannot be read";
         return err == -ENOENT ? -EPROTO : err;
     }
     if (meta.schema != GW_INDEX_SCHEMA) {
@@ -192,10 +195,11 @@ static int check_length(const struct gw_store *store, enum gw_store_mode mode, c
     uint64_t pages;
     int err;
 
-    *why = "its file is shorter than its pages: it was cut, or copied in part";
+    *why = "its files cannot be looked at";
     if ((err = mdb_env_info(store->env, &info)) != 0 ||
         (err = mdb_env_stat(store->env, &stat)) != 0)
         return gw_store_error(err);
+    *why = "its file is shorter than its pages: it was cut, or copied in part";
     pages = (uint64_t)store->file.st_size / stat.ms_psize;
     if (mode != GW_STORE_BACKUP)
         pages += PAGES_UNWRITTEN_MAX;

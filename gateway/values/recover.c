@@ -17,9 +17,29 @@
 #include <gw/journal/cursor.h>
 #include <gw/journal/reader.h>
 
-static bool is_forbidden(int err)
+/*
+ * Is it the store that is of no use? What the system lacks (memory, descriptors, room, a right) a
+ * new store would lack as well, and it may be there again at the next start; the values that the
+ * log has let go of would not.
+ */
+static bool is_unreadable(int err)
 {
-    return err == -EACCES || err == -EPERM || err == -EROFS;
+    switch (-err) {
+    case EACCES:
+    case EAGAIN:
+    case EDQUOT:
+    case EINTR:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOSPC:
+    case EPERM:
+    case EROFS:
+    case EUSERS: /* LMDB's readers */
+        return false;
+    default:
+        return true;
+    }
 }
 
 /* Opens the store and reads its head; one that was just made has none. */
@@ -48,7 +68,7 @@ static int open_or_rebuild(struct gw_values *values, struct gw_values_recovery *
     const char *reason = "";
     int err = open_store(values, &found->rebuilt, &reason);
 
-    if (err != 0 && !is_forbidden(err) && err != -ENOMEM && err != -ENOSPC) {
+    if (err != 0 && is_unreadable(err)) {
         (void)snprintf(found->why, sizeof found->why, "%s: %s", reason, strerror(-err));
         err = values_store_put_aside(values->options.path);
         if (err == 0)

@@ -106,7 +106,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
         "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
-        "journal: { path = \"journal\"; segment_bytes = 16777216; batches_per_lane = 8; };\n"
+        "journal: { path = \"journal\"; %s };\n"
         "drain: { s_max = %u; };\n"
         "lockout: { %s };\n"
         "flapping: { %s };\n"
@@ -115,8 +115,10 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "%s",
         g->options.shards != 0 ? g->options.shards : 2,
         g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, listener, g->tls_port,
-        listener, g->options.tls != NULL ? g->options.tls : "", g->options.drain_s,
-        g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
+        listener, g->options.tls != NULL ? g->options.tls : "",
+        g->options.journal != NULL ? g->options.journal
+                                   : "segment_bytes = 16777216; batches_per_lane = 8;",
+        g->options.drain_s, g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
         g->options.flapping != NULL ? g->options.flapping : "logins = 0;",
         g->options.debug ? "debug" : "info", config != NULL ? config : "");
 
@@ -249,7 +251,8 @@ char *sys_gateway_log_wait(struct sys_gateway *g, const char *event, unsigned nt
 
 void sys_gateway_launch(struct sys_gateway *g)
 {
-    const char *const argv[] = {TOLLGATE, "--config", g->config_path, NULL};
+    const char *program = g->options.program != NULL ? g->options.program : TOLLGATE;
+    const char *const argv[] = {program, "--config", g->config_path, NULL};
     char *preload = sys_text("LD_PRELOAD=%s", SLOW_DISK);
     char *stall = sys_text("SLOW_DISK_STALL=%s", g->stall_path);
     const char *const slow[] = {preload, stall, NULL};
@@ -262,7 +265,7 @@ void sys_gateway_launch(struct sys_gateway *g)
     free(stall);
     if (g->pid <= 0) {
         g->pid = 0;
-        sys_fail(g, __FILE__, __LINE__, "cannot start %s: %s", TOLLGATE, strerror(errno));
+        sys_fail(g, __FILE__, __LINE__, "cannot start %s: %s", program, strerror(errno));
     }
 }
 
@@ -294,8 +297,7 @@ void sys_gateway_start(struct sys_gateway *g)
               "the log names no port");
 }
 
-/* A sanitizer's findings are findings of the test, however the process ended. */
-static void expect_no_report(struct sys_gateway *g)
+void sys_gateway_expect_no_report(struct sys_gateway *g)
 {
     sys_check(g, !sys_gateway_log_has(g, "Sanitizer:"), "a sanitizer has reported something");
 }
@@ -309,7 +311,7 @@ void sys_gateway_stop(struct sys_gateway *g)
     if (!sys_wait(g->pid, sys_ms(STOP_MS), &exit_code))
         sys_fail(g, __FILE__, __LINE__, "still running %d s after SIGTERM", STOP_MS / 1000);
     g->pid = 0;
-    expect_no_report(g);
+    sys_gateway_expect_no_report(g);
     sys_check(g, exit_code == 0, "exit code %d after SIGTERM", exit_code);
 }
 
@@ -321,7 +323,7 @@ void sys_gateway_kill(struct sys_gateway *g)
     if (!sys_wait(g->pid, sys_ms(STOP_MS), &exit_code))
         sys_fail(g, __FILE__, __LINE__, "still there %d s after SIGKILL", STOP_MS / 1000);
     g->pid = 0;
-    expect_no_report(g);
+    sys_gateway_expect_no_report(g);
 }
 
 /* ---- devices ---- */
@@ -447,7 +449,7 @@ int sys_admin_get(const struct sys_gateway *g, const char *path, char **body)
     if (sys_client_open(&c, &options) && sys_client_send(&c, request, strlen(request))) {
         while (sys_now_ms() < deadline && sys_client_receive(&c, 50)) /* Connection: close */
             continue;
-        char *answer = strndup((const char *)c.in, c.in_bytes);
+        char *answer = strndup(c.in_bytes > 0 ? (const char *)c.in : "", c.in_bytes);
         const char *end = strstr(answer, "\r\n\r\n");
 
         if (end != NULL && sscanf(answer, "HTTP/1.1 %3d", &status) == 1 && body != NULL)

@@ -40,6 +40,8 @@ struct sys_gateway_options {
     const char *tls;        /* further settings of its group tls, or NULL                 */
     const char *listener;   /* further settings of each listener, or NULL                 */
     const char *const *env; /* further "NAME=value" for it; NULL with slow_disk           */
+    const char *journal;    /* those of its group journal but for the path, or NULL       */
+    const char *program;    /* NULL: the gateway                                          */
     bool slow_disk;         /* preloads the library whose fdatasync sys_disk_stall stops  */
     bool debug;             /* log.level = debug                                          */
 };
@@ -73,6 +75,9 @@ void sys_gateway_launch(struct sys_gateway *g);
 void sys_gateway_stop(struct sys_gateway *g);
 /* SIGKILL, and the process is gone. */
 void sys_gateway_kill(struct sys_gateway *g);
+
+/* A sanitizer's findings are findings of the test, however the process ended. */
+void sys_gateway_expect_no_report(struct sys_gateway *g);
 
 /* The running gateway's log so far, owned by the caller. */
 char *sys_gateway_log(const struct sys_gateway *g);

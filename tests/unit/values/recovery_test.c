@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <gw/journal/cursor.h>
@@ -220,6 +221,39 @@ static void a_small_store_that_was_cut_is_built_anew(void **state)
     kit_expect(&kit, 7, 1, "a");
 }
 
+/* What the log no longer has would not come back, and the next start finds descriptors. */
+static void a_start_without_descriptors_leaves_the_store_alone(void **state)
+{
+    struct gw_values_options options = {.path = kit.store,
+                                        .journal_path = kit.path,
+                                        .memory_bytes = GW_VALUES_MEMORY_BYTES_MIN,
+                                        .checkpoint_s = kit.checkpoint_s};
+    struct gw_values_recovery found;
+    struct gw_values *values;
+    struct rlimit limit, none;
+    char path[160], why[512] = "";
+    int free_fd;
+
+    (void)state;
+    kit_write(&kit, 7, 1, "a");
+    kit_stop(&kit);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true((free_fd = dup(STDERR_FILENO)) > 0);
+    assert_int_equal(close(free_fd), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(gw_values_open(&options, &values, &found, why, sizeof why), -EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_null(values);
+    assert_non_null(strstr(why, strerror(EMFILE)));
+    data_path(path);
+    assert_int_equal(access(path, F_OK), 0);
+    kit_open(&kit);
+    assert_false(kit.found.rebuilt);
+    assert_int_equal(kit.found.replayed, 0);
+    kit_expect(&kit, 7, 1, "a");
+}
+
 static void a_log_larger_than_the_memory_is_applied(void **state)
 {
     enum { DEVICES = 50000 };
@@ -308,6 +342,7 @@ int main(void)
         TEST(records_of_other_kinds_move_the_cursor_too),
         TEST(an_unreadable_store_is_built_anew),
         TEST(a_small_store_that_was_cut_is_built_anew),
+        TEST(a_start_without_descriptors_leaves_the_store_alone),
         TEST(a_log_larger_than_the_memory_is_applied),
         TEST(a_gap_in_the_log_is_told_and_the_rest_is_kept),
         TEST(the_log_keeps_what_the_store_lacks),
