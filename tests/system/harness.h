@@ -31,12 +31,14 @@
 #define SYS_PRODUCT "TMPL0vFkFmJM7"
 
 struct sys_gateway_options {
-    uint32_t shards;    /* 0: two                                                     */
-    uint32_t drain_s;   /* drain.s_max; 0: five                                       */
-    const char *config; /* further groups of the configuration file, or NULL          */
-    const char *tls;    /* further settings of its group tls, or NULL                 */
-    bool slow_disk;     /* preloads the library whose fdatasync sys_disk_stall stops  */
-    bool debug;         /* log.level = debug                                          */
+    uint32_t shards;          /* 0: two                                                     */
+    uint32_t drain_s;         /* drain.s_max; 0: five                                       */
+    const char *config;       /* further groups of the configuration file, or NULL          */
+    const char *tls;          /* further settings of its group tls, or NULL                 */
+    const char *journal;      /* settings of its group journal but the path, or NULL        */
+    const char *journal_path; /* of the log's folder; NULL: one in the installation's  */
+    bool slow_disk;           /* preloads the library whose fdatasync sys_disk_stall stops  */
+    bool debug;               /* log.level = debug                                          */
 };
 
 struct sys_gateway {
@@ -62,8 +64,9 @@ void sys_gateway_destroy(struct sys_gateway *g);
 /* Writes the configuration file anew; ports are those of the last start, if there was one. */
 void sys_gateway_configure(struct sys_gateway *g, const char *config);
 void sys_gateway_start(struct sys_gateway *g);
-/* Only starts the process; for starts that are expected to fail. */
+/* Its two halves: only starts the process; and waits until it serves. */
 void sys_gateway_launch(struct sys_gateway *g);
+void sys_gateway_await(struct sys_gateway *g);
 /* SIGTERM, then exit code 0. */
 void sys_gateway_stop(struct sys_gateway *g);
 /* SIGKILL, and the process is gone. */
