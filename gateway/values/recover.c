@@ -112,6 +112,10 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
     values->applied = values->frozen_to = values->checkpoint.position;
     err = replay_from(values, reader, found);
     values->segment = values->applied.segment;
+    /* More than one old segment is kept for us: the first checkpoint is due at once, because the
+     * log may be at its limit and wait for it. */
+    if (values->segment > values->checkpoint.position.segment + 1)
+        values->segment = values->checkpoint.position.segment;
     gw_journal_reader_close(reader);
     found->ms = gw_ns_between(began, gw_clock_now()) / GW_NS_PER_MS;
     if (err != 0)
