@@ -30,7 +30,7 @@ enum {
     EXIT_BUSY = 75,      /* what service managers know as "try again"      */
 };
 
-static uint32_t rounds = 6, device_count = 40, backlog_mib = 48;
+static uint32_t rounds = 4, device_count = 40, backlog_mib = 24;
 static uint64_t seed;
 static struct sys_gateway gateway;
 static struct sys_ledger ledger;

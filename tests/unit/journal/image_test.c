@@ -30,7 +30,7 @@ enum {
     BLOCK_BYTES = 4096,
 };
 
-static uint32_t rounds = 300, every = 211;
+static uint32_t rounds = 100, every = 499;
 static uint64_t seed = 1;
 
 static uint32_t dice(uint32_t below)
