@@ -27,7 +27,7 @@ packages_build=(gcc libc6-dev make cmake ninja-build pkg-config liburing-dev
 # What the tests need on top.
 packages_check=(g++ clang clang-format clang-tidy llvm libcmocka-dev libbenchmark-dev
     libbearssl-dev libmbedtls-dev libhttp-parser-dev curl openssl binutils procps iproute2 git
-    tzdata haproxy)
+    tzdata haproxy e2fsprogs xfsprogs)
 
 # is_installed PACKAGE
 is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

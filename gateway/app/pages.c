@@ -81,8 +81,13 @@ static void uplink_page(const struct gateway *g, struct gw_text *page)
         stat.failures);
     one(page, "tollgate_journal_bytes", GW_METRIC_GAUGE, "Bytes of the log on disk",
         stat.journal_bytes);
+    one(page, "tollgate_journal_held_bytes", GW_METRIC_GAUGE,
+        "Of these, kept because a reader has yet to pass them", stat.held_bytes);
+    one(page, "tollgate_journal_pressure", GW_METRIC_GAUGE,
+        "0 none, 1 the disk is slow, 2 devices with updates are not read, 3 nothing can be written",
+        stat.pressure);
     one(page, "tollgate_journal_stalled", GW_METRIC_GAUGE,
-        "1 while nothing can be written: disk full, disk errors, or a reader at the size limit",
+        "1 while nothing can be written: disk full, hanging, in error, or a reader at the limit",
         stat.stalled);
     gw_metrics_family(page, "tollgate_journal_sync_seconds_max", GW_METRIC_GAUGE,
                       "Longest write and sync since the last look");

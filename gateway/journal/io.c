@@ -71,6 +71,12 @@ static int system_fsync(void *context, int fd)
     return or_errno(fsync(fd));
 }
 
+static void system_forget(void *context, int fd, uint64_t offset)
+{
+    (void)context;
+    (void)posix_fadvise(fd, (off_t)offset, 0, POSIX_FADV_DONTNEED);
+}
+
 static int system_truncate(void *context, int fd, uint64_t bytes)
 {
     (void)context;
@@ -169,6 +175,7 @@ const struct gw_journal_io gw_journal_io_system = {
     .pwritev = system_pwritev,
     .fdatasync = system_fdatasync,
     .fsync = system_fsync,
+    .forget = system_forget,
     .truncate = system_truncate,
     .size = system_size,
     .rename = system_rename,

@@ -124,8 +124,8 @@ struct gw_segment_scan {
 };
 
 /*
- * Finds the end of a segment that no successor describes. `mark_offset` is what the live mark says
- * was durable in it, 0 when it says nothing.
+ * Finds the end of a segment that no successor describes, on disk and not in memory. `mark_offset`
+ * is what the live mark says was durable in it, 0 when it says nothing.
  */
 GW_MUST_USE int gw_segment_scan(const struct gw_journal_io *io, int fd,
                                 const struct gw_segment_header *header, uint64_t mark_offset,

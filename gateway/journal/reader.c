@@ -210,8 +210,7 @@ static void leave(struct gw_journal_reader *reader)
 }
 
 /*
- * Nobody says where the segment ends: look as recovery would, after syncing what a killed writer
- * left in memory only. `mark_offset` as in gw_segment_scan.
+ * Nobody says where the segment ends: look as recovery would. `mark_offset` as in gw_segment_scan.
  */
 static int end_from_scan(struct gw_journal_reader *reader, uint64_t mark_offset)
 {
@@ -220,9 +219,6 @@ static int end_from_scan(struct gw_journal_reader *reader, uint64_t mark_offset)
 
     if (reader->scanned || reader->headless)
         return 0;
-    err = reader->io->fdatasync(reader->io->context, reader->fd);
-    if (err != 0 && err != -EINVAL && err != -EROFS)
-        return err;
     if ((scan = malloc(sizeof(*scan))) == NULL)
         return -ENOMEM;
     err = gw_segment_scan(reader->io, reader->fd, &reader->header, mark_offset, scan);

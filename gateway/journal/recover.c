@@ -29,6 +29,7 @@ enum {
 struct opening {
     struct gw_journal_writer *writer;
     struct gw_journal_recovery *recovery;
+    uint64_t newest_epoch; /* of the newest segment; 0 when it has no header */
     char *why;
     size_t why_bytes;
 };
@@ -209,11 +210,9 @@ static int recover_newest(struct opening *o, int fd, uint64_t size,
         count_damage(o, fd, (struct gw_byte_range){.begin = 0, .end = size});
         return 0;
     }
+    o->newest_epoch = header->epoch;
     if (mark->epoch == header->epoch && mark->durable.segment == header->number)
         mark_offset = mark->durable.offset;
-    /* A killed writer leaves batches in memory only; what the journal keeps, it keeps on disk. */
-    if ((err = w->io->fdatasync(w->io->context, fd)) != 0)
-        return fail(o, err, "cannot sync segment %" PRIu64 " of %s", header->number, w->path);
     if ((err = gw_segment_scan(w->io, fd, header, mark_offset, &scan)) != 0)
         return fail(o, err, "cannot read segment %" PRIu64 " of %s", header->number, w->path);
     w->end = scan.end;
@@ -299,6 +298,26 @@ static bool is_lack_of_room(int err)
     return err == -ENOSPC || err == -EDQUOT;
 }
 
+/*
+ * Readers beside a living writer go as far as the mark, and no new segment says yet where the
+ * newest one ends: the mark does, in the name of the life that wrote it.
+ */
+static void mark_recovered_end(struct opening *o)
+{
+    struct gw_journal_writer *w = o->writer;
+    struct gw_journal_mark mark = {
+        .epoch = o->newest_epoch,
+        .durable = {.segment = w->number, .offset = w->end},
+        .closed = o->recovery->clean,
+    };
+    uint8_t bytes[GW_JOURNAL_MARK_BYTES];
+
+    if (o->newest_epoch == 0)
+        return;
+    gw_journal_mark_encode(bytes, &mark);
+    (void)gw_journal_write_all(w->io, w->mark_fd, bytes, sizeof(bytes), 0);
+}
+
 static int begin_epoch(struct opening *o, uint64_t seed)
 {
     struct gw_journal_writer *w = o->writer;
@@ -314,6 +333,8 @@ static int begin_epoch(struct opening *o, uint64_t seed)
     err = gw_writer_segment_start(w);
     if (err != 0 && !is_lack_of_room(err))
         return fail(o, err, "cannot begin a segment in %s", w->path);
+    if (err != 0)
+        mark_recovered_end(o);
     o->recovery->epoch = w->epoch;
     o->recovery->stalled = err != 0;
     w->last_error = err;

@@ -3,11 +3,11 @@
  * cursor that cannot be read holds everything, because deleting what it may need cannot be undone.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gw/base/assert.h>
-#include <gw/journal/cursor.h>
 
 #include "writer_internal.h"
 
@@ -44,29 +44,42 @@ uint64_t gw_writer_bytes(const struct gw_journal_writer *writer)
     return bytes;
 }
 
-struct cursors {
-    struct gw_journal_position needed; /* from here on  */
-    uint64_t newest;                   /* segment       */
-};
-
 /* A cursor behind all segments comes from a journal that was here before: it has read nothing. */
 static int earliest(void *visitor, const char *name, int err, struct gw_journal_position position)
 {
-    struct cursors *cursors = visitor;
+    struct gw_journal_writer *writer = visitor;
 
-    (void)name;
-    if (err != 0 || position.segment > cursors->newest)
+    if (err != 0 || position.segment > writer->number)
         position = (struct gw_journal_position){.segment = 0};
-    if (gw_journal_position_is_before(position, cursors->needed))
-        cursors->needed = position;
+    if (writer->reader[0] == '\0' || gw_journal_position_is_before(position, writer->needed)) {
+        writer->needed = position;
+        (void)snprintf(writer->reader, sizeof(writer->reader), "%s", name);
+    }
     return 0;
 }
 
 /* A cursor at the end of a closed segment has done with it. */
-static bool is_needed(const struct gw_closed_segment *segment, struct gw_journal_position needed)
+static bool is_needed(const struct gw_journal_writer *writer,
+                      const struct gw_closed_segment *segment)
 {
-    return needed.segment < segment->number ||
-           (needed.segment == segment->number && needed.offset < segment->end);
+    struct gw_journal_position needed = writer->needed;
+
+    return writer->reader[0] != '\0' &&
+           (needed.segment < segment->number ||
+            (needed.segment == segment->number && needed.offset < segment->end));
+}
+
+static int look_at_readers(struct gw_journal_writer *writer)
+{
+    int err;
+
+    writer->reader[0] = '\0';
+    writer->held_bytes = 0;
+    err = gw_cursor_list(writer->io, writer->path, earliest, writer);
+    for (size_t i = 0; i < writer->closed_count; i++)
+        if (is_needed(writer, &writer->closed[i]))
+            writer->held_bytes += writer->closed[i].bytes;
+    return err;
 }
 
 static int delete_oldest(struct gw_journal_writer *writer)
@@ -91,9 +104,7 @@ static int delete_oldest(struct gw_journal_writer *writer)
 int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
 {
     uint64_t now_us = writer->io->wall_us(writer->io->context);
-    struct cursors cursors = {.needed = {.segment = UINT64_MAX}, .newest = writer->number};
-    bool asked = false;
-    int err;
+    int known = look_at_readers(writer), err;
 
     for (;;) {
         bool over =
@@ -106,13 +117,9 @@ int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
         if (!over && (writer->keep_us == 0 || oldest->closed_us == 0 ||
                       oldest->closed_us + writer->keep_us > now_us))
             return 0;
-        if (!asked) {
-            err = gw_cursor_list(writer->io, writer->path, earliest, &cursors);
-            if (err != 0)
-                return err;
-            asked = true;
-        }
-        if (is_needed(oldest, cursors.needed))
+        if (known != 0) /* what cannot be looked at holds everything */
+            return known;
+        if (is_needed(writer, oldest))
             return over && coming_bytes > 0 ? -EDQUOT : 0;
         if ((err = delete_oldest(writer)) != 0)
             return err;

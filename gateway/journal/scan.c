@@ -22,6 +22,8 @@
 
 #include "journal_internal.h"
 
+enum { LARGE_PAGE_BYTES = 2 << 20 };
+
 struct state {
     uint64_t batches, batches_lost;
     bool closed;
@@ -199,6 +201,21 @@ static int scan_finish(struct gw_segment_walk *walk, struct gw_segment_scan *sca
     return end < walk->end ? tail_measure(walk, end, &scan->tail_bytes) : 0;
 }
 
+/*
+ * A killed writer leaves batches in memory only; what the journal keeps, it keeps on disk. A sync
+ * that fails, now or in the life before, is no reason not to go on: what it lost was never
+ * acknowledged. But memory still has it, and would show it until it needs the room; so the disk is
+ * asked from the mark on, less one page of the largest kind.
+ */
+static int settle(const struct gw_journal_io *io, int fd, uint64_t mark_offset)
+{
+    int err = io->fdatasync(io->context, fd);
+
+    if (io->forget != NULL)
+        io->forget(io->context, fd, mark_offset & ~(uint64_t)(LARGE_PAGE_BYTES - 1));
+    return err == -EIO || err == -EINVAL || err == -EROFS ? 0 : err;
+}
+
 int gw_segment_scan(const struct gw_journal_io *io, int fd, const struct gw_segment_header *header,
                     uint64_t mark_offset, struct gw_segment_scan *scan)
 {
@@ -211,9 +228,9 @@ int gw_segment_scan(const struct gw_journal_io *io, int fd, const struct gw_segm
     *scan = (struct gw_segment_scan){.end = GW_SEGMENT_DATA_AT};
     if (state == NULL)
         return -ENOMEM;
-    if (size < 0) {
+    if (size < 0 || (err = settle(io, fd, mark_offset)) != 0) {
         free(state);
-        return (int)size;
+        return size < 0 ? (int)size : err;
     }
     if ((err = gw_segment_walk_init(&walk, io)) == 0) {
         gw_segment_walk_to(&walk, fd, header, GW_SEGMENT_DATA_AT,

@@ -4,6 +4,7 @@
 #ifndef GW_JOURNAL_WRITER_INTERNAL_H
 #define GW_JOURNAL_WRITER_INTERNAL_H
 
+#include <gw/journal/cursor.h>
 #include <gw/journal/writer.h>
 
 #include "journal_internal.h"
@@ -38,6 +39,10 @@ struct gw_journal_writer {
 
     struct gw_closed_segment *closed; /* oldest first */
     size_t closed_count, closed_capacity;
+    /* As of the last look at the cursors: */
+    struct gw_journal_position needed;         /* by the reader furthest behind           */
+    char reader[GW_CURSOR_NAME_BYTES_MAX + 1]; /* its cursor; empty: there is none        */
+    uint64_t held_bytes; /* of closed segments that it needs: no retention deletes them */
 
     uint64_t writes, syncs, bytes, batches, failures, segments_deleted;
     int last_error;

@@ -68,6 +68,15 @@ static uint32_t home_count(const struct gw_lane *lane)
            gw_spsc_count(&lane->home);
 }
 
+enum gw_pressure gw_lane_pressure(const struct gw_lane *lane)
+{
+    uint32_t home = home_count(lane);
+
+    return home == 0                       ? GW_PRESSURE_FULL
+           : home < lane->buffer_count / 2 ? GW_PRESSURE_SLOW
+                                           : GW_PRESSURE_NONE;
+}
+
 static uint32_t take_spare(struct gw_lane *lane)
 {
     uint32_t count = atomic_load_explicit(&lane->spare_count, memory_order_relaxed);

@@ -94,6 +94,20 @@ static void publish(struct gw_uplink *uplink, uint32_t count)
     }
 }
 
+/* Around whatever may hang with the disk, so that others can see that it does. */
+static struct gw_instant disk_begin(struct gw_uplink *uplink)
+{
+    struct gw_instant now = gw_clock_now();
+
+    atomic_store_explicit(&uplink->disk_since_ns, now.ns, memory_order_relaxed);
+    return now;
+}
+
+static void disk_end(struct gw_uplink *uplink)
+{
+    atomic_store_explicit(&uplink->disk_since_ns, 0, memory_order_relaxed);
+}
+
 static void note_time(struct gw_uplink *uplink, struct gw_instant began)
 {
     uint64_t us = gw_ns_between(began, gw_clock_now()) / GW_NS_PER_US;
@@ -101,6 +115,18 @@ static void note_time(struct gw_uplink *uplink, struct gw_instant began)
 
     while (us > max && !atomic_compare_exchange_weak(&uplink->sync_us_max, &max, us))
         ;
+}
+
+/* One line when what is kept for a reader has come near the limit, long before it stops us. */
+static void note_readers(struct gw_uplink *uplink, const struct gw_journal_writer_stat *stat)
+{
+    bool behind = stat->bytes_max != 0 && stat->held_bytes > stat->bytes_max / 4 * 3;
+
+    if (behind && !uplink->behind)
+        gw_log(GW_LOG_WARN, "journal_reader_behind", GW_TEXT("cursor", stat->reader),
+               GW_U64("held_bytes", stat->held_bytes), GW_U64("bytes_max", stat->bytes_max),
+               GW_TEXT("hint", "at bytes_max devices are no longer read"));
+    uplink->behind = behind;
 }
 
 static void note_counts(struct gw_uplink *uplink)
@@ -117,16 +143,23 @@ static void note_counts(struct gw_uplink *uplink)
                GW_TEXT("error", strerror(-stat.last_error)));
     gw_counter_set(&uplink->failures, stat.failures);
     gw_counter_set(&uplink->journal_bytes, stat.journal_bytes);
+    gw_counter_set(&uplink->held_bytes, stat.held_bytes);
+    note_readers(uplink, &stat);
 }
 
 /* One line when the journal stops taking batches, one when it takes them again. */
 static void note_result(struct gw_uplink *uplink, int err)
 {
-    if (err != 0 && !uplink->failing)
+    if (err != 0 && !uplink->failing) {
+        struct gw_journal_writer_stat stat;
+
+        gw_journal_writer_stat(uplink->options.writer, &stat);
         gw_log(GW_LOG_ERROR, "journal_stalled",
                GW_TEXT("error", err == -EDQUOT
                                     ? "bytes_max is reached and a cursor needs the oldest segment"
-                                    : strerror(-err)));
+                                    : strerror(-err)),
+               GW_TEXT("cursor", err == -EDQUOT ? stat.reader : ""));
+    }
     if (err == 0 && uplink->failing)
         gw_log(GW_LOG_INFO, "journal_goes_on");
     uplink->failing = err != 0;
@@ -150,7 +183,7 @@ static uint32_t write_group(struct gw_uplink *uplink, int *err)
     struct gw_bytes batches[GROUP_MAX];
     uint32_t count = uplink->pending_count < GROUP_MAX ? uplink->pending_count : GROUP_MAX;
     uint32_t durable;
-    struct gw_instant began = gw_clock_now();
+    struct gw_instant began;
 
     for (uint32_t i = 0; i < count; i++) {
         const struct gw_pending *item = &uplink->pending[i];
@@ -159,7 +192,9 @@ static uint32_t write_group(struct gw_uplink *uplink, int *err)
             gw_bytes_of(item->lane->buffers + (size_t)item->sealed.buffer * GW_LANE_BATCH_BYTES,
                         item->sealed.bytes);
     }
+    began = disk_begin(uplink);
     *err = gw_journal_writer_write(uplink->options.writer, batches, count, &durable);
+    disk_end(uplink);
     note_time(uplink, began);
     note_counts(uplink);
     note_result(uplink, *err);
@@ -207,7 +242,8 @@ static void pause_ms(uint32_t ms)
 
 static void idle(struct gw_uplink *uplink, struct gw_instant *retained)
 {
-    struct gw_instant now = gw_clock_now();
+    struct gw_instant now = disk_begin(uplink);
+    bool more;
 
     if (gw_ns_between(*retained, now) >= SLEEP_MS_MAX * GW_NS_PER_MS) {
         gw_journal_writer_retain(uplink->options.writer);
@@ -216,7 +252,9 @@ static void idle(struct gw_uplink *uplink, struct gw_instant *retained)
         *retained = now;
     }
     /* A piece of zeros at a time: what arrives meanwhile waits for one piece at most. */
-    if (!gw_journal_writer_prepare(uplink->options.writer))
+    more = gw_journal_writer_prepare(uplink->options.writer);
+    disk_end(uplink);
+    if (!more)
         sleep_until_poked(uplink);
 }
 
@@ -334,8 +372,32 @@ void gw_uplink_destroy(struct gw_uplink *uplink)
     free(uplink);
 }
 
+/* For how long the disk has not answered, in us; 0 while it is not asked. */
+static uint64_t disk_us(const struct gw_uplink *uplink)
+{
+    struct gw_instant since = {
+        .ns = atomic_load_explicit(&uplink->disk_since_ns, memory_order_relaxed)};
+
+    return since.ns == 0 ? 0 : gw_ns_between(since, gw_clock_now()) / GW_NS_PER_US;
+}
+
+static enum gw_pressure worst_pressure(const struct gw_uplink *uplink)
+{
+    enum gw_pressure worst = GW_PRESSURE_NONE;
+
+    for (uint32_t i = 0; i < uplink->options.lane_count; i++) {
+        enum gw_pressure pressure = gw_lane_pressure(&uplink->lanes[i]);
+
+        worst = pressure > worst ? pressure : worst;
+    }
+    return worst;
+}
+
 void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out)
 {
+    bool stalled = atomic_load_explicit(&uplink->stalled, memory_order_relaxed) != 0 ||
+                   disk_us(uplink) >= GW_UPLINK_HANG_MS * UINT64_C(1000);
+
     *out = (struct gw_uplink_stat){
         .writes = gw_counter_read(&uplink->writes),
         .syncs = gw_counter_read(&uplink->syncs),
@@ -343,11 +405,13 @@ void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out)
         .batches = gw_counter_read(&uplink->batches),
         .failures = gw_counter_read(&uplink->failures),
         .journal_bytes = gw_counter_read(&uplink->journal_bytes),
-        .stalled = atomic_load_explicit(&uplink->stalled, memory_order_relaxed) != 0,
+        .held_bytes = gw_counter_read(&uplink->held_bytes),
+        .stalled = stalled,
+        .pressure = stalled ? GW_PRESSURE_STOPPED : worst_pressure(uplink),
     };
 }
 
 uint64_t gw_uplink_sync_us_max_take(struct gw_uplink *uplink)
 {
-    return atomic_exchange(&uplink->sync_us_max, 0);
+    return gw_max_u64(atomic_exchange(&uplink->sync_us_max, 0), disk_us(uplink));
 }

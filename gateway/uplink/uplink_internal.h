@@ -81,7 +81,7 @@ struct gw_uplink {
     /* the uplink thread's */
     struct gw_pending *pending; /* room for every buffer of every lane */
     uint32_t pending_count;
-    bool failing;
+    bool failing, behind; /* what was said of the journal, and of its readers */
 
     _Alignas(
         GW_CACHE_LINE) _Atomic uint32_t asleep; /* futex: 1 while the thread has nothing to do */
@@ -89,8 +89,9 @@ struct gw_uplink {
 
     /* single writer: the uplink thread */
     _Alignas(GW_CACHE_LINE) struct gw_counter writes;
-    struct gw_counter syncs, bytes, batches, failures, journal_bytes;
+    struct gw_counter syncs, bytes, batches, failures, journal_bytes, held_bytes;
     _Atomic uint64_t sync_us_max;
+    _Atomic uint64_t disk_since_ns; /* what is asked of the disk now began; 0: nothing is */
     _Atomic uint32_t stalled;
 };
 
@@ -106,6 +107,9 @@ void gw_uplink_poke(struct gw_uplink *uplink);
 GW_MUST_USE int gw_lane_init(struct gw_lane *lane, struct gw_uplink *uplink, uint32_t number,
                              uint32_t buffer_count);
 void gw_lane_fini(struct gw_lane *lane); /* safe on zeroed memory */
+
+/* How many of its buffers are under way, as a level. Any thread. */
+enum gw_pressure gw_lane_pressure(const struct gw_lane *lane);
 
 /* The uplink's side: takes the wake that the shard asked for, if what it waits for has come. */
 GW_MUST_USE bool gw_lane_wake_is_due(struct gw_lane *lane);

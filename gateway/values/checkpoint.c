@@ -83,6 +83,15 @@ static void move_cursor(struct gw_values *values)
         gw_log(GW_LOG_WARN, "values_cursor", GW_TEXT("error", strerror(-err)));
 }
 
+void values_note_size(struct gw_values *values)
+{
+    uint64_t rows, bytes;
+
+    values_store_size(&values->store, &rows, &bytes);
+    gw_counter_set(&values->store_rows, rows);
+    gw_counter_set(&values->store_bytes, bytes);
+}
+
 int values_checkpoint(struct gw_values *values)
 {
     uint32_t in_use = VIEW_IN_USE(atomic_load_explicit(&values->view, memory_order_acquire));
@@ -96,6 +105,7 @@ int values_checkpoint(struct gw_values *values)
     gw_counter_set(&values->stored_records, values->checkpoint_records);
     gw_counter_add(&values->rows_written, count);
     gw_counter_add(&values->checkpoints, 1);
+    values_note_size(values);
     atomic_store_explicit(&values->view, in_use, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     move_cursor(values);

@@ -80,6 +80,17 @@ static int open_or_rebuild(struct gw_values *values, struct gw_values_recovery *
     return err;
 }
 
+/* A cursor that holds as much already is left alone: a full disk has no room for another. */
+static int keep_log(const struct gw_values *values)
+{
+    struct gw_journal_position from = values->checkpoint.position, held;
+    int err = gw_cursor_read(NULL, values->journal_path, GW_VALUES_CURSOR, &held);
+
+    if (err == 0 && !gw_journal_position_is_before(from, held))
+        return 0;
+    return gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR, from);
+}
+
 static int replay_from(struct gw_values *values, struct gw_journal_reader *reader,
                        struct gw_values_recovery *found)
 {
@@ -121,6 +132,10 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
     values->applied = values->frozen_to = values->checkpoint.position;
     err = replay_from(values, reader, found);
     values->segment = values->applied.segment;
+    /* More than one old segment is kept for us: the first checkpoint is due at once, because the
+     * log may be at its limit and wait for it. */
+    if (values->segment > values->checkpoint.position.segment + 1)
+        values->segment = values->checkpoint.position.segment;
     gw_journal_reader_close(reader);
     found->ms = gw_ns_between(began, gw_clock_now()) / GW_NS_PER_MS;
     if (err != 0)
@@ -162,7 +177,6 @@ int gw_values_open(const struct gw_values_options *options, struct gw_values **o
                    struct gw_values_recovery *found, char *why, size_t why_bytes)
 {
     struct gw_values *values;
-    uint64_t bytes;
     int err = make(options, &values);
 
     *out = NULL;
@@ -172,8 +186,7 @@ int gw_values_open(const struct gw_values_options *options, struct gw_values **o
         return err;
     }
     err = open_or_rebuild(values, found, why, why_bytes);
-    if (err == 0 && (err = gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR,
-                                            values->checkpoint.position)) != 0)
+    if (err == 0 && (err = keep_log(values)) != 0)
         (void)snprintf(why, why_bytes, "values: a cursor in the log: %s", strerror(-err));
     if (err == 0)
         err = replay(values, found, why, why_bytes);
@@ -182,7 +195,8 @@ int gw_values_open(const struct gw_values_options *options, struct gw_values **o
         return err;
     }
     values->options.path = values->store.path;
-    values_store_size(&values->store, &found->rows, &bytes);
+    values_note_size(values);
+    found->rows = gw_counter_read(&values->store_rows);
     *out = values;
     return 0;
 }

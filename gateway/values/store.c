@@ -6,7 +6,9 @@
  *
  * Integers in values are little-endian. No MDB_WRITEMAP (a stray store would reach the file), no
  * MDB_NOSYNC (the log may be gone when a torn page is noticed), MDB_NOTLS so that a read
- * transaction belongs to its reader.
+ * transaction belongs to its reader. MDB_NOMETASYNC, and a sync of our own behind the last commit:
+ * LMDB writes its meta page through a descriptor that syncs, the kernel reports there what some
+ * earlier write of the file has met, and LMDB then refuses all work until it is opened anew.
  *
  * LMDB holds every page that a transaction touches in memory. So a checkpoint that may touch more
  * than 64 MiB of them is several transactions, and no more than it must be: neighbours share pages,
@@ -106,7 +108,8 @@ static int check_length(struct values_store *store, enum values_store_mode mode,
 
 static int open_env(struct values_store *store, enum values_store_mode mode, const char **why)
 {
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (mode == VALUES_STORE_READ ? MDB_RDONLY : 0);
+    unsigned flags =
+        MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMETASYNC | (mode == VALUES_STORE_READ ? MDB_RDONLY : 0);
     int err;
 
     *why = "its folder cannot be made";
@@ -299,7 +302,7 @@ int values_store_write(const struct values_store *store, const struct values_ite
         if ((err = mdb_txn_commit(txn)) != 0)
             return error_of(err);
     } while (done < count);
-    return 0;
+    return error_of(mdb_env_sync(store->env, 1));
 }
 
 void values_store_size(const struct values_store *store, uint64_t *rows, uint64_t *bytes)

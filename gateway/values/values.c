@@ -247,10 +247,11 @@ void gw_values_stat(struct gw_values *values, struct gw_values_stat *out)
         .lag_s = since == 0 || now < since ? 0 : (double)(now - since) / (double)GW_NS_PER_S,
         .memory_pins = gw_counter_read(&values->memory_pins),
         .rows_written = gw_counter_read(&values->rows_written),
+        .rows = gw_counter_read(&values->store_rows),
+        .store_bytes = gw_counter_read(&values->store_bytes),
         .checkpoints = gw_counter_read(&values->checkpoints),
         .waits = gw_counter_read(&values->waits),
         .stalled = atomic_load_explicit(&values->stalled, memory_order_relaxed),
     };
     out->lag_records = out->applied - gw_min_u64(stored, out->applied);
-    values_store_size(&values->store, &out->rows, &out->store_bytes);
 }

@@ -140,6 +140,11 @@ GW_MUST_USE int values_store_write(const struct values_store *store,
                                    const struct values_item *items, uint32_t count,
                                    const struct values_head *head);
 void values_store_size(const struct values_store *store, uint64_t *rows, uint64_t *bytes);
+/*
+ * Looks how large the store is, for gw_values_stat: who asks for that must not wait for a disk that
+ * hangs, and to begin a read transaction may be to write to a page of the lock file.
+ */
+void values_note_size(struct gw_values *values);
 
 /* A read transaction, reset: values_store_renew and values_store_reset go around its use. */
 struct values_view {
@@ -210,7 +215,8 @@ struct gw_values {
     _Atomic uint64_t in_use_since_ns; /* the oldest record in it; 0: it has none */
     /* single writer: the checkpoint */
     struct gw_counter stored_records, rows_written, checkpoints;
-    _Atomic uint64_t frozen_since_ns; /* 0: nothing is frozen. Both write it, in turn */
+    struct gw_counter store_rows, store_bytes; /* at the last checkpoint */
+    _Atomic uint64_t frozen_since_ns;          /* 0: nothing is frozen. Both write it, in turn */
     _Atomic bool stalled;
 };
 

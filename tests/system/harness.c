@@ -106,7 +106,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
         "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
-        "journal: { path = \"journal\"; %s };\n"
+        "journal: { path = \"%s\"; %s };\n"
         "drain: { s_max = %u; };\n"
         "lockout: { %s };\n"
         "flapping: { %s };\n"
@@ -115,7 +115,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "%s",
         g->options.shards != 0 ? g->options.shards : 2,
         g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, listener, g->tls_port,
-        listener, g->options.tls != NULL ? g->options.tls : "",
+        listener, g->options.tls != NULL ? g->options.tls : "", g->journal_path,
         g->options.journal != NULL ? g->options.journal
                                    : "segment_bytes = 16777216; batches_per_lane = 8;",
         g->options.drain_s, g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
@@ -135,7 +135,8 @@ void sys_gateway_create(struct sys_gateway *g, const struct sys_gateway_options 
     g->config_path = path_in(g->dir, "tollgate.conf");
     g->log_path = path_in(g->dir, "log");
     g->index_path = path_in(g->dir, "index");
-    g->journal_path = path_in(g->dir, "journal");
+    g->journal_path =
+        options->journal_path != NULL ? strdup(options->journal_path) : path_in(g->dir, "journal");
     g->stall_path = path_in(g->dir, "stall");
     g->ca_path = path_in(g->dir, "ca.pem");
     free(sys_ctl(g, NULL, "dev-cert", "--host", "127.0.0.1", "--host", "localhost", "--out", g->dir,
@@ -276,11 +277,10 @@ static uint16_t port_of(const char *address)
     return colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
-void sys_gateway_start(struct sys_gateway *g)
+void sys_gateway_await(struct sys_gateway *g)
 {
     char *address;
 
-    sys_gateway_launch(g);
     for (unsigned i = 0; i < 2; i++) {
         char *tls = sys_gateway_log_wait(g, "listening", i, "tls");
 
@@ -295,6 +295,12 @@ void sys_gateway_start(struct sys_gateway *g)
     free(address);
     sys_check(g, g->tls_port != 0 && g->plain_port != 0 && g->admin_port != 0,
               "the log names no port");
+}
+
+void sys_gateway_start(struct sys_gateway *g)
+{
+    sys_gateway_launch(g);
+    sys_gateway_await(g);
 }
 
 void sys_gateway_expect_no_report(struct sys_gateway *g)

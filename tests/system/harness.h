@@ -41,6 +41,7 @@ struct sys_gateway_options {
     const char *listener;   /* further settings of each listener, or NULL                 */
     const char *const *env; /* further "NAME=value" for it; NULL with slow_disk           */
     const char *journal;    /* those of its group journal but for the path, or NULL       */
+    const char *journal_path; /* of the log's folder; NULL: one in the installation's     */
     const char *program;    /* NULL: the gateway                                          */
     bool slow_disk;         /* preloads the library whose fdatasync sys_disk_stall stops  */
     bool debug;             /* log.level = debug                                          */
@@ -69,8 +70,9 @@ void sys_gateway_destroy(struct sys_gateway *g);
 /* Writes the configuration file anew; ports are those of the last start, if there was one. */
 void sys_gateway_configure(struct sys_gateway *g, const char *config);
 void sys_gateway_start(struct sys_gateway *g);
-/* Only starts the process; for starts that are expected to fail. */
+/* Its two halves: only starts the process; and waits until it serves. */
 void sys_gateway_launch(struct sys_gateway *g);
+void sys_gateway_await(struct sys_gateway *g);
 /* SIGTERM, then exit code 0. */
 void sys_gateway_stop(struct sys_gateway *g);
 /* SIGKILL, and the process is gone. */

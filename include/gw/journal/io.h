@@ -19,6 +19,11 @@ struct gw_journal_io {
     ssize_t (*pwritev)(void *context, int fd, const struct iovec *iov, int count, uint64_t offset);
     int (*fdatasync)(void *context, int fd);
     int (*fsync)(void *context, int fd); /* of a new file, or of a directory */
+    /*
+     * What is read from `offset` on is what the disk has, not what memory holds of it; NULL where
+     * that is the same. A write that failed leaves pages behind that read as if it had not.
+     */
+    void (*forget)(void *context, int fd, uint64_t offset);
     int (*truncate)(void *context, int fd, uint64_t bytes);
     int64_t (*size)(void *context, int fd);
     int (*rename)(void *context, const char *from, const char *to);

@@ -94,7 +94,10 @@ GW_MUST_USE int gw_journal_writer_write(struct gw_journal_writer *writer,
  */
 bool gw_journal_writer_prepare(struct gw_journal_writer *writer);
 
-/* For idle moments, every few seconds: deletes what bytes_max and keep_s no longer allow. */
+/*
+ * For idle moments, every few seconds: looks how far readers have come, and deletes what bytes_max
+ * and keep_s no longer allow.
+ */
 void gw_journal_writer_retain(struct gw_journal_writer *writer);
 
 /*
@@ -109,7 +112,10 @@ struct gw_journal_writer_stat {
     uint64_t segments;         /* on disk now                           */
     uint64_t segments_deleted; /* by retention                          */
     uint64_t journal_bytes;    /* on disk now                           */
-    int last_error;            /* -errno of the latest failure, or 0    */
+    uint64_t bytes_max;        /* as it was asked for                   */
+    uint64_t held_bytes;       /* of these, in segments that are kept because a reader needs them */
+    const char *reader; /* the cursor furthest behind; empty: none. Valid until the next call */
+    int last_error;     /* -errno of the latest failure, or 0    */
     struct gw_journal_position durable;
 };
 void gw_journal_writer_stat(const struct gw_journal_writer *writer,

@@ -18,6 +18,8 @@
 
 struct gw_uplink;
 
+enum { GW_UPLINK_HANG_MS = 2000 };
+
 struct gw_uplink_options {
     struct gw_journal_writer *writer; /* opened and recovered; the uplink uses it alone        */
     uint32_t lane_count;
@@ -61,15 +63,29 @@ void gw_uplink_stop(struct gw_uplink *uplink);
  */
 uint32_t gw_uplink_step(struct gw_uplink *uplink);
 
+/* How hard it is to make updates durable. A level holds for the worst lane. */
+enum gw_pressure {
+    GW_PRESSURE_NONE,
+    GW_PRESSURE_SLOW, /* half of the batches are under way: they are sealed only when full        */
+    GW_PRESSURE_FULL, /* all are: who has updates is not read                                     */
+    GW_PRESSURE_STOPPED, /* nothing can be written: an error, or a write that does not return     */
+};
+
 struct gw_uplink_stat {
     uint64_t writes, syncs, bytes, batches;
     uint64_t failures;      /* segments poisoned                                            */
     uint64_t journal_bytes; /* on disk now                                                  */
-    bool stalled;           /* nothing can be written now (disk full, errors, reader limit) */
+    uint64_t held_bytes;    /* of these, kept for readers that have yet to pass them        */
+    bool stalled;           /* nothing can be written now (disk full, errors, reader limit), */
+                            /* or a write has not returned for GW_UPLINK_HANG_MS            */
+    enum gw_pressure pressure;
 };
 void gw_uplink_stat(struct gw_uplink *uplink, struct gw_uplink_stat *out); /* any thread */
 
-/* The longest write and sync since the last call, in us. Any thread; one page asks for it. */
+/*
+ * The longest write and sync since the last call, in us, one that is under way included. Any
+ * thread; one page asks for it.
+ */
 uint64_t gw_uplink_sync_us_max_take(struct gw_uplink *uplink);
 
 #endif

@@ -289,6 +289,71 @@ static void mark_of_another_epoch_proves_nothing(void **state)
     kit_dir_remove(&dir);
 }
 
+/* A disk that has not got what memory still shows: [lost_from, lost_to) of the newest segment. */
+static uint64_t lost_from, lost_to;
+
+static void lose_what_was_not_synced(void *context, int fd, uint64_t offset)
+{
+    static uint8_t zeros[KIT_BATCH_BYTES_MAX];
+    struct iovec iov = {.iov_base = zeros, .iov_len = lost_to - lost_from};
+
+    (void)context;
+    assert_true(offset <= lost_from);
+    assert_int_equal(gw_journal_io_system.pwritev(NULL, fd, &iov, 1, lost_from), iov.iov_len);
+}
+
+static int sync_fails(void *context, int fd)
+{
+    (void)context;
+    (void)fd;
+    return -EIO;
+}
+
+/*
+ * A sync failed and the process died of it. The kernel shows the batch as long as it has the memory
+ * and calls the next sync a success, unless nobody was told of the error yet; recovery must not
+ * build on that, or it is loss later.
+ */
+static void batch_of_a_failed_sync_is_not_taken_from_memory(void **state)
+{
+    (void)state;
+    for (int told = 0; told < 2; told++) {
+        struct gw_journal_recovery recovery;
+        struct gw_journal_writer_stat stat;
+        struct gw_journal_writer *writer;
+        struct kit_disk disk;
+        struct kit_dir dir;
+        struct kit_found found;
+
+        kit_dir_make(&dir);
+        kit_disk_init(&disk);
+        writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
+        assert_int_equal(kit_write(writer, 0, 1, 0, 2), 0);
+        gw_journal_writer_stat(writer, &stat);
+        disk.only_data = disk.fail_forever = true;
+        disk.calls = 0;
+        disk.fail_at = 2; /* the batch is written, and from its sync on everything fails */
+        disk.fail_with = -EIO;
+        assert_int_equal(kit_write(writer, 0, 2, 1, 2), -EIO);
+        gw_journal_writer_close(writer, false);
+
+        lost_from = stat.durable.offset;
+        lost_to = lost_from + 1024;
+        kit_disk_init(&disk);
+        disk.io.forget = lose_what_was_not_synced;
+        if (told == 0)
+            disk.io.fdatasync = sync_fails;
+        gw_journal_writer_close(kit_writer(&dir, 1 << 20, &disk.io, &recovery), false);
+        assert_int_equal(recovery.damaged_ranges, 0);
+        assert_int_equal(recovery.batches_lost, 0);
+        assert_int_equal(recovery.tail_bytes, 0);
+        found = kit_read(&dir, (struct gw_journal_position){.segment = 0});
+        assert_int_equal(found.batches, 1);
+        assert_int_equal(found.damages, 0);
+        kit_dir_remove(&dir);
+    }
+}
+
 /* What a value says must never be taken for a batch, not even behind a damaged place. */
 static void batch_inside_a_value_is_never_served(void **state)
 {
@@ -463,6 +528,7 @@ int main(void)
         cmocka_unit_test(segment_without_any_header_is_reported_whole),
         cmocka_unit_test(live_mark_proves_what_no_later_batch_can),
         cmocka_unit_test(mark_of_another_epoch_proves_nothing),
+        cmocka_unit_test(batch_of_a_failed_sync_is_not_taken_from_memory),
         cmocka_unit_test(batch_inside_a_value_is_never_served),
         cmocka_unit_test(epochs_rise_whatever_the_clock_says),
         cmocka_unit_test(recovery_that_fails_anywhere_may_be_done_again),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,6 +294,8 @@ static void segment_that_a_cursor_needs_stalls_the_writer(void **state)
     assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), -EDQUOT);
     gw_journal_writer_stat(writer, &stat);
     assert_int_equal(stat.segments_deleted, 0);
+    assert_string_equal(stat.reader, "slow");
+    assert_int_equal(stat.held_bytes, stat.journal_bytes); /* nothing is written to at the moment */
     found = kit_read(&dir, beginning);
     assert_int_equal(found.batches, sequence - 1);
     /* The reader catches up and commits: the writer goes on without a hand. */
@@ -302,6 +305,9 @@ static void segment_that_a_cursor_needs_stalls_the_writer(void **state)
     assert_int_equal(found.batches, 1);
     assert_int_equal(found.last[0], sequence);
     assert_int_equal(found.damages, 0);
+    gw_journal_writer_retain(writer);
+    gw_journal_writer_stat(writer, &stat);
+    assert_int_equal(stat.held_bytes, 0);
     gw_journal_writer_close(writer, true);
     kit_dir_remove(&dir);
 }
@@ -448,6 +454,54 @@ static void full_disk_at_start_opens_stalled_and_recovers(void **state)
     kit_dir_remove(&dir);
 }
 
+static int rename_has_no_room(void *context, const char *from, const char *to)
+{
+    (void)context;
+    (void)from;
+    (void)to;
+    return -ENOSPC;
+}
+
+/*
+ * Killed between a sync and its mark, and started again where no segment can be begun: readers
+ * (the last values are one) see all that recovery has found, or they would miss it for good.
+ */
+static void stalled_start_shows_readers_what_was_recovered(void **state)
+{
+    struct gw_journal_options options = {.seed = 0};
+    struct gw_journal_recovery recovery;
+    struct gw_journal_writer *writer;
+    struct kit_disk disk;
+    struct kit_dir dir;
+    char path[256], why[256];
+    uint8_t *mark;
+    size_t size;
+
+    (void)state;
+    kit_dir_make(&dir);
+    (void)snprintf(path, sizeof(path), "%s/mark", dir.path);
+    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 2), 0);
+    mark = kit_file_read(path, &size);
+    assert_int_equal(kit_write(writer, 0, 2, 1, 2), 0);
+    gw_journal_writer_close(writer, false);
+    kit_file_write(path, mark, size);
+    free(mark);
+
+    kit_disk_init(&disk);
+    disk.io.rename = rename_has_no_room;
+    options.path = dir.path;
+    options.io = &disk.io;
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
+        assert_true(recovery.stalled);
+        assert_int_equal(recovery.batches, 2);
+        assert_int_equal(kit_read(&dir, beginning).batches, 2);
+        gw_journal_writer_close(writer, false);
+    }
+    kit_dir_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +518,7 @@ int main(void)
         cmocka_unit_test(lock_that_is_held_gives_a_clear_error),
         cmocka_unit_test(killed_writer_leaves_everything_it_reported),
         cmocka_unit_test(full_disk_at_start_opens_stalled_and_recovers),
+        cmocka_unit_test(stalled_start_shows_readers_what_was_recovered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

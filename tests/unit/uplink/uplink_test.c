@@ -182,6 +182,43 @@ static void durable_is_published_only_after_the_sync(void **state)
     bench_fini(&b);
 }
 
+static enum gw_pressure pressure(struct bench *b)
+{
+    struct gw_uplink_stat stat;
+
+    gw_uplink_stat(b->uplink, &stat);
+    assert_int_equal(stat.stalled, stat.pressure == GW_PRESSURE_STOPPED);
+    return stat.pressure;
+}
+
+/* A level is that of the worst lane; nothing is worse than a disk that takes nothing. */
+static void pressure_rises_with_the_batches_that_are_under_way(void **state)
+{
+    struct bench b;
+    struct gw_lane *lane;
+
+    (void)state;
+    bench_init(&b);
+    lane = gw_uplink_lane(b.uplink, 1);
+    for (uint32_t out = 0; out <= BUFFERS; out++) {
+        assert_int_equal(pressure(&b), out == BUFFERS      ? GW_PRESSURE_FULL
+                                       : out > BUFFERS / 2 ? GW_PRESSURE_SLOW
+                                                           : GW_PRESSURE_NONE);
+        if (out < BUFFERS) {
+            (void)append(lane, out + 1, 10);
+            gw_lane_seal(lane);
+        }
+    }
+    b.sync_error = -EIO;
+    assert_int_equal(gw_uplink_step(b.uplink), 0);
+    assert_int_equal(pressure(&b), GW_PRESSURE_STOPPED);
+    b.sync_error = 0;
+    assert_int_equal(gw_uplink_step(b.uplink), BUFFERS);
+    assert_int_equal(pressure(&b), GW_PRESSURE_NONE);
+    gw_uplink_stop(b.uplink);
+    bench_fini(&b);
+}
+
 static void the_observer_is_told_after_the_disk_and_before_the_lane(void **state)
 {
     struct gw_journal_position first;
@@ -537,6 +574,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durable_is_published_only_after_the_sync),
+        cmocka_unit_test(pressure_rises_with_the_batches_that_are_under_way),
         cmocka_unit_test(the_observer_is_told_after_the_disk_and_before_the_lane),
         cmocka_unit_test(failed_syncs_publish_nothing_and_keep_the_order),
         cmocka_unit_test(lane_without_buffers_has_no_room_and_gets_it_back),
