@@ -4,8 +4,9 @@
  *
  * I1  Until the new segment is durable nothing that was there is changed, except that copies of
  *     damaged ranges are put aside; so recovery may be cut off anywhere and be done again.
- * I2  The new epoch is above every epoch that any segment or the mark names, and not below the wall
- *     clock in microseconds: a directory that was emptied does not bring old identities back.
+ * I2  The new epoch is EPOCH_STEP above every epoch that any segment or the mark names, and not
+ *     below the wall clock in microseconds: a directory that was emptied does not bring old
+ *     identities back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,13 @@
 #include <gw/base/assert.h>
 
 #include "writer_internal.h"
+
+/*
+ * Sessions are numbered upward from the epoch of their gateway, and faster than time goes by they
+ * never are. But a clock may have been set back, and then nothing but this keeps the numbers of one
+ * life apart from those of the next.
+ */
+#define EPOCH_STEP (UINT64_C(1) << 32)
 
 enum {
     LOCK_POLL_MS = 10,
@@ -255,6 +263,7 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
         }
     }
     w->number = number;
+    w->number_epoch = err == 0 ? header->epoch : 0;
     w->end = (uint64_t)size; /* until the successor says better */
     if (newest)
         err = recover_newest(o, fd, (uint64_t)size, err == 0 ? header : NULL, mark);
@@ -307,7 +316,7 @@ static int begin_epoch(struct opening *o, uint64_t seed)
     if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
         return fail(o, -errno, "no random numbers");
     w->seed = seed;
-    w->epoch = gw_max_u64(w->epoch + 1, w->io->wall_us(w->io->context));
+    w->epoch = gw_max_u64(w->epoch + EPOCH_STEP, w->io->wall_us(w->io->context));
     w->number_next = w->number + 1;
     if (w->number == 0)
         w->end = 0;
@@ -316,6 +325,9 @@ static int begin_epoch(struct opening *o, uint64_t seed)
         return fail(o, err, "cannot begin a segment in %s", w->path);
     o->recovery->epoch = w->epoch;
     o->recovery->stalled = err != 0;
+    /* Readers go by the mark while a writer lives: they must not miss what was found. */
+    if (err != 0 && w->number_epoch != 0)
+        gw_writer_mark(w, false);
     w->last_error = err;
     return 0;
 }

@@ -91,7 +91,8 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
 {
     struct gw_journal_reader_options options = {.path = values->journal_path,
                                                 .from = GW_JOURNAL_FROM_POSITION,
-                                                .position = values->checkpoint.position};
+                                                .position = values->checkpoint.position,
+                                                .io = values->options.journal_io};
     struct gw_instant began = gw_clock_now();
     struct gw_journal_reader *reader;
     int err = gw_journal_reader_open(&options, &reader, why, why_bytes);
@@ -100,6 +101,8 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
         return err;
     values->applied = values->frozen_to = values->checkpoint.position;
     err = replay_from(values, reader, found);
+    if (err == 0 && gw_journal_position_is_before(values->applied, values->options.journal_end))
+        err = -EAGAIN; /* its mark could not be written, and readers may not go further */
     values->segment = values->applied.segment;
     gw_journal_reader_close(reader);
     found->ms = gw_ns_between(began, gw_clock_now()) / GW_NS_PER_MS;
@@ -152,8 +155,8 @@ int gw_values_open(const struct gw_values_options *options, struct gw_values **o
         return err;
     }
     err = open_or_rebuild(values, found, why, why_bytes);
-    if (err == 0 && (err = gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR,
-                                            values->checkpoint.position)) != 0)
+    if (err == 0 && (err = gw_cursor_commit(options->journal_io, values->journal_path,
+                                            GW_VALUES_CURSOR, values->checkpoint.position)) != 0)
         (void)snprintf(why, why_bytes, "values: a cursor in the log: %s", strerror(-err));
     if (err == 0)
         err = replay(values, found, why, why_bytes);
