@@ -60,6 +60,8 @@ void gw_uplink_stop(struct gw_uplink *uplink);
  * there. Returns how many batches became durable.
  */
 uint32_t gw_uplink_step(struct gw_uplink *uplink);
+/* By hand as well: what the thread does in an idle moment, with a second behind it. */
+void gw_uplink_rest(struct gw_uplink *uplink);
 
 struct gw_uplink_stat {
     uint64_t writes, syncs, bytes, batches;
