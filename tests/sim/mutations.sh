@@ -9,7 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 seeds=${1:-5000}
 [ $# -gt 0 ] && shift
 copy=$(mktemp -d "${TMPDIR:-/tmp}/tollgate-mutations-XXXXXX")
-trap 'rm -rf "$copy"' EXIT INT TERM
+trap 'rm -rf "$copy"' EXIT
+trap 'exit 130' INT TERM
 
 cd "$here/../.."
 tar -c --exclude=./build --exclude=./.git . | tar -x -C "$copy"
