@@ -30,6 +30,7 @@ int values_open(struct gateway *g, char *why)
         .memory_bytes = config->values_memory_bytes,
         .checkpoint_s = config->values_checkpoint_s,
     };
+    struct gw_journal_writer_stat journal;
     struct gw_values_recovery found;
     int err;
 
@@ -47,6 +48,8 @@ int values_open(struct gateway *g, char *why)
         }
         options.path = path;
     }
+    gw_journal_writer_stat(g->writer, &journal);
+    options.journal_end = journal.durable;
     if ((err = gw_values_open(&options, &g->values, &found, why, WHY_BYTES)) != 0)
         return err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_SYSTEM;
     tell(&found, options.path);

@@ -4,8 +4,9 @@
  *
  * I1  Until the new segment is durable nothing that was there is changed, except that copies of
  *     damaged ranges are put aside; so recovery may be cut off anywhere and be done again.
- * I2  The new epoch is above every epoch that any segment or the mark names, and not below the wall
- *     clock in microseconds: a directory that was emptied does not bring old identities back.
+ * I2  The new epoch is EPOCH_STEP above every epoch that any segment or the mark names, and not
+ *     below the wall clock in microseconds: a directory that was emptied does not bring old
+ *     identities back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,13 @@
 
 #include "writer_internal.h"
 
+/*
+ * Sessions are numbered upward from the epoch of their gateway, and faster than time goes by they
+ * never are. But a clock may have been set back, and then nothing but this keeps the numbers of one
+ * life apart from those of the next.
+ */
+#define EPOCH_STEP (UINT64_C(1) << 32)
+
 enum {
     LOCK_POLL_MS = 10,
     QUARANTINE_BYTES_MAX = 64 << 20, /* of one damaged range */
@@ -29,7 +37,6 @@ enum {
 struct opening {
     struct gw_journal_writer *writer;
     struct gw_journal_recovery *recovery;
-    uint64_t newest_epoch; /* of the newest segment; 0 when it has no header */
     char *why;
     size_t why_bytes;
 };
@@ -210,7 +217,6 @@ static int recover_newest(struct opening *o, int fd, uint64_t size,
         count_damage(o, fd, (struct gw_byte_range){.begin = 0, .end = size});
         return 0;
     }
-    o->newest_epoch = header->epoch;
     if (mark->epoch == header->epoch && mark->durable.segment == header->number)
         mark_offset = mark->durable.offset;
     if ((err = gw_segment_scan(w->io, fd, header, mark_offset, &scan)) != 0)
@@ -254,6 +260,7 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
         }
     }
     w->number = number;
+    w->number_epoch = err == 0 ? header->epoch : 0;
     w->end = (uint64_t)size; /* until the successor says better */
     if (newest)
         err = recover_newest(o, fd, (uint64_t)size, err == 0 ? header : NULL, mark);
@@ -298,26 +305,6 @@ static bool is_lack_of_room(int err)
     return err == -ENOSPC || err == -EDQUOT;
 }
 
-/*
- * Readers beside a living writer go as far as the mark, and no new segment says yet where the
- * newest one ends: the mark does, in the name of the life that wrote it.
- */
-static void mark_recovered_end(struct opening *o)
-{
-    struct gw_journal_writer *w = o->writer;
-    struct gw_journal_mark mark = {
-        .epoch = o->newest_epoch,
-        .durable = {.segment = w->number, .offset = w->end},
-        .closed = o->recovery->clean,
-    };
-    uint8_t bytes[GW_JOURNAL_MARK_BYTES];
-
-    if (o->newest_epoch == 0)
-        return;
-    gw_journal_mark_encode(bytes, &mark);
-    (void)gw_journal_write_all(w->io, w->mark_fd, bytes, sizeof(bytes), 0);
-}
-
 static int begin_epoch(struct opening *o, uint64_t seed)
 {
     struct gw_journal_writer *w = o->writer;
@@ -326,17 +313,18 @@ static int begin_epoch(struct opening *o, uint64_t seed)
     if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
         return fail(o, -errno, "no random numbers");
     w->seed = seed;
-    w->epoch = gw_max_u64(w->epoch + 1, w->io->wall_us(w->io->context));
+    w->epoch = gw_max_u64(w->epoch + EPOCH_STEP, w->io->wall_us(w->io->context));
     w->number_next = w->number + 1;
     if (w->number == 0)
         w->end = 0;
     err = gw_writer_segment_start(w);
     if (err != 0 && !is_lack_of_room(err))
         return fail(o, err, "cannot begin a segment in %s", w->path);
-    if (err != 0)
-        mark_recovered_end(o);
     o->recovery->epoch = w->epoch;
     o->recovery->stalled = err != 0;
+    /* Readers go by the mark while a writer lives: they must not miss what was found. */
+    if (err != 0 && w->number_epoch != 0)
+        gw_writer_mark(w, false);
     w->last_error = err;
     return 0;
 }

@@ -33,7 +33,7 @@ static const uint8_t zeros[ZERO_PIECE_BYTES];
 void gw_writer_mark(struct gw_journal_writer *writer, bool closed)
 {
     struct gw_journal_mark mark = {
-        .epoch = writer->epoch,
+        .epoch = writer->number_epoch,
         .durable = {.segment = writer->number, .offset = writer->end},
         .closed = closed,
     };
@@ -146,6 +146,7 @@ int gw_writer_segment_start(struct gw_journal_writer *writer)
     previous_finish(writer, now_us);
     writer->fd = fd;
     writer->number = number;
+    writer->number_epoch = writer->epoch;
     writer->end = writer->filled = GW_SEGMENT_DATA_AT;
     writer->zeros_failed = false;
     gw_writer_mark(writer, false);

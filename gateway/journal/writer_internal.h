@@ -29,13 +29,14 @@ struct gw_journal_writer {
     uint64_t epoch, seed;
     struct gw_lane_marks last; /* durable, of this epoch */
 
-    int fd;               /* of the segment being written, or -1                        */
-    uint64_t number;      /* of the newest segment, written or not; 0 before the first  */
-    uint64_t end;         /* of the batches in it: durable                              */
-    uint64_t filled;      /* size of its file: batches, then zeros                      */
-    bool zeros_failed;    /* no zeros ahead in this segment any more                    */
-    int previous_fd;      /* of the poisoned or full one, until its successor is there  */
-    uint64_t number_next; /* a number whose rename was tried is never used again        */
+    int fd;                /* of the segment being written, or -1                        */
+    uint64_t number;       /* of the newest segment, written or not; 0 before the first  */
+    uint64_t number_epoch; /* its epoch; 0: its header is gone                          */
+    uint64_t end;          /* of the batches in it: durable                              */
+    uint64_t filled;       /* size of its file: batches, then zeros                      */
+    bool zeros_failed;     /* no zeros ahead in this segment any more                    */
+    int previous_fd;       /* of the poisoned or full one, until its successor is there  */
+    uint64_t number_next;  /* a number whose rename was tried is never used again        */
 
     struct gw_closed_segment *closed; /* oldest first */
     size_t closed_count, closed_capacity;

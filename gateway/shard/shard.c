@@ -5,7 +5,7 @@
  *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, changes_told,
  *       sweep_told, the counters (read by others), the mailboxes (pushed by peers) and the two
  *       inboxes.
- *   I2  No transaction of the token index or the last values lasts over a wait.
+ *   I2  No transaction of the token index or the last values lasts over a wait, or beyond a turn.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
 #include "shard_internal.h"
@@ -507,8 +507,8 @@ static void publish_gauges(struct gw_shard *sh)
     COUNT(sh, turns);
 }
 
-/* I3: how long nothing can happen that nobody wakes us for. */
-static uint64_t sleep_ns(struct gw_shard *sh)
+/* I3 */
+uint64_t gw_shard_sleep_ns(struct gw_shard *sh)
 {
     struct gw_instant now = now_of(sh);
     uint64_t ns =
@@ -538,13 +538,10 @@ static uint64_t sleep_ns(struct gw_shard *sh)
 
 bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
 {
-    uint64_t wait_ns = gw_min_u64(sleep_ns(sh), wait_ns_max);
+    uint64_t wait_ns = gw_min_u64(gw_shard_sleep_ns(sh), wait_ns_max);
     struct gw_inbox_item *downlinks;
     int err;
 
-    gw_index_reader_pause(sh->reader); /* I2 */
-    if (sh->values != NULL)
-        gw_values_reader_pause(sh->values);
     if ((err = gw_ring_wait(sh->ring, wait_ns)) != 0) {
         gw_log(GW_LOG_ERROR, "ring_failed", GW_U64("shard", sh->options.number),
                GW_TEXT("error", strerror(-err)));
@@ -567,6 +564,9 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     gw_lane_flush(sh->lane, sh->flush_urgent, gw_ring_wall_us(sh->ring), now_of(sh));
     sh->flush_urgent = false;
     publish_gauges(sh);
+    gw_index_reader_pause(sh->reader); /* I2 */
+    if (sh->values != NULL)
+        gw_values_reader_pause(sh->values);
     return sh->phase != SHARD_ENDED;
 }
 

@@ -240,15 +240,27 @@ static void pause_ms(uint32_t ms)
     (void)nanosleep(&left, NULL);
 }
 
+/* About once a second: what only time asks for. */
+static void tend(struct gw_uplink *uplink)
+{
+    gw_journal_writer_retain(uplink->options.writer);
+    note_counts(uplink);
+    tell_observer(uplink, NULL, 0);
+}
+
+void gw_uplink_rest(struct gw_uplink *uplink)
+{
+    tend(uplink);
+    (void)gw_journal_writer_prepare(uplink->options.writer);
+}
+
 static void idle(struct gw_uplink *uplink, struct gw_instant *retained)
 {
     struct gw_instant now = disk_begin(uplink);
     bool more;
 
     if (gw_ns_between(*retained, now) >= SLEEP_MS_MAX * GW_NS_PER_MS) {
-        gw_journal_writer_retain(uplink->options.writer);
-        note_counts(uplink);
-        tell_observer(uplink, NULL, 0);
+        tend(uplink);
         *retained = now;
     }
     /* A piece of zeros at a time: what arrives meanwhile waits for one piece at most. */

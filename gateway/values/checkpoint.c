@@ -76,8 +76,8 @@ static void note_result(struct gw_values *values, int err)
 /* I2. The log keeps more than it must when this fails. */
 static void move_cursor(struct gw_values *values)
 {
-    int err =
-        gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR, values->checkpoint.position);
+    int err = gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR,
+                               values->checkpoint.position);
 
     if (err != 0)
         gw_log(GW_LOG_WARN, "values_cursor", GW_TEXT("error", strerror(-err)));

@@ -84,11 +84,11 @@ static int open_or_rebuild(struct gw_values *values, struct gw_values_recovery *
 static int keep_log(const struct gw_values *values)
 {
     struct gw_journal_position from = values->checkpoint.position, held;
-    int err = gw_cursor_read(NULL, values->journal_path, GW_VALUES_CURSOR, &held);
+    int err = gw_cursor_read(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, &held);
 
     if (err == 0 && !gw_journal_position_is_before(from, held))
         return 0;
-    return gw_cursor_commit(NULL, values->journal_path, GW_VALUES_CURSOR, from);
+    return gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, from);
 }
 
 static int replay_from(struct gw_values *values, struct gw_journal_reader *reader,
@@ -122,7 +122,8 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
 {
     struct gw_journal_reader_options options = {.path = values->journal_path,
                                                 .from = GW_JOURNAL_FROM_POSITION,
-                                                .position = values->checkpoint.position};
+                                                .position = values->checkpoint.position,
+                                                .io = values->options.journal_io};
     struct gw_instant began = gw_clock_now();
     struct gw_journal_reader *reader;
     int err = gw_journal_reader_open(&options, &reader, why, why_bytes);
@@ -131,6 +132,8 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
         return err;
     values->applied = values->frozen_to = values->checkpoint.position;
     err = replay_from(values, reader, found);
+    if (err == 0 && gw_journal_position_is_before(values->applied, values->options.journal_end))
+        err = -EAGAIN; /* its mark could not be written, and readers may not go further */
     values->segment = values->applied.segment;
     /* More than one old segment is kept for us: the first checkpoint is due at once, because the
      * log may be at its limit and wait for it. */

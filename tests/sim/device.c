@@ -1,84 +1,47 @@
-/*
- * The devices of the simulation: what stock firmware does, sped up, and worse.
- */
+#include "device.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gw/base/assert.h>
-#include <gw/websocket/stream.h>
+#include <gw/wire/body.h>
 #include <gw/wire/frame.h>
 
-#include "world.h"
+#include "operator.h"
+
+/* The gateway numbers its own frames from 1: so an id says whose it is. */
+enum { ID_LOGIN = 1, ID_FIRST = 20000 };
 
 static uint16_t take_id(struct device *device)
 {
-    device->next_id = device->next_id == UINT16_MAX ? 1 : (uint16_t)(device->next_id + 1);
+    device->next_id = device->next_id == UINT16_MAX ? ID_FIRST : (uint16_t)(device->next_id + 1);
     return device->next_id;
 }
 
-/* One WebSocket frame as clients send it; false when it does not fit. */
-static bool wrap(struct device *device, unsigned first, const uint8_t *payload, size_t bytes)
-{
-    static const uint8_t mask[4] = {0x17, 0xa5, 0x00, 0xff};
-    uint8_t *at = device->out + device->out_bytes;
-
-    gw_assert(bytes < 126);
-    if (sizeof device->out - device->out_bytes < 2 + sizeof mask + bytes)
-        return false;
-    *at++ = (uint8_t)first;
-    *at++ = (uint8_t)(0x80 | bytes);
-    memcpy(at, mask, sizeof mask);
-    at += sizeof mask;
-    for (size_t i = 0; i < bytes; i++)
-        *at++ = payload[i] ^ mask[i % 4];
-    device->out_bytes = (uint32_t)(at - device->out);
-    return true;
-}
-
-/* A frame in a message; by its id in two fragments, or behind a Ping. */
-static bool say_message(struct device *device, const uint8_t *frame, size_t bytes, uint16_t id)
-{
-    enum { FIN = 0x80 };
-    uint32_t before = device->out_bytes;
-    size_t first = id % 3 == 0 ? bytes / 2 : bytes;
-    bool fits = (id % 5 != 0 || wrap(device, FIN | GW_WEBSOCKET_PING, frame, 3)) &&
-                wrap(device, (first == bytes ? FIN : 0u) | GW_WEBSOCKET_BINARY, frame, first) &&
-                (first == bytes ||
-                 wrap(device, FIN | GW_WEBSOCKET_CONTINUATION, frame + first, bytes - first));
-
-    if (!fits)
-        device->out_bytes = before;
-    return fits;
-}
-
-/* Queues a frame, and sends what fits in pieces of any size. */
+/* Queues a frame. */
 static bool say(struct device *device, uint8_t type, uint16_t id, const void *body, size_t bytes)
 {
     struct gw_frame frame = {.type = type, .msg_id = id, .body = gw_bytes_of(body, bytes)};
-    uint8_t alone[sizeof device->out];
-    size_t used;
+    size_t used = gw_frame_encode(device->out + device->out_bytes,
+                                  sizeof device->out - device->out_bytes, &frame);
 
-    if (device->websocket) {
-        used = gw_frame_encode(alone, sizeof alone, &frame);
-        return used > 0 && say_message(device, alone, used, id);
-    }
-    used = gw_frame_encode(device->out + device->out_bytes, sizeof device->out - device->out_bytes,
-                           &frame);
     device->out_bytes += (uint32_t)used;
     return used > 0;
 }
 
-static void flush(struct device *device, struct chance *chance, bool calm)
+/* Sends what fits, in pieces of any size. */
+static void flush(struct device *device, struct chance *chance)
 {
     while (device->out_bytes > 0) {
-        uint32_t count = calm ? device->out_bytes : 1 + chance_below(chance, device->out_bytes);
+        uint32_t count =
+            pretend.calm ? device->out_bytes : 1 + chance_below(chance, device->out_bytes);
 
         if (!connection_write(device->connection, device->out, count))
             return;
         device->out_bytes -= count;
         memmove(device->out, device->out + count, device->out_bytes);
-        if (!calm && chance_one_in(chance, 4))
+        if (!pretend.calm && chance_one_in(chance, 4))
             return;
     }
 }
@@ -89,178 +52,271 @@ static void leave(struct device *device, struct chance *chance)
     device->connection = NULL; /* the world frees it when the gateway has closed it too */
     device->logged_in = false;
     device->in_bytes = device->out_bytes = 0;
-    device->opened = device->told_close = false;
-    device->ping_id = 0;
-    device->back_ns = pretend.now_ns + (uint64_t)chance_below(chance, 6000) * 1000000;
+    device->ping.id = device->property.id = device->sync.id = 0;
+    device->back_ns =
+        pretend.now_ns + (uint64_t)chance_below(chance, pretend.calm ? 20000 : 1000) * 1000000;
 }
 
-/* Another device wrote its token's index to it: to it, and to nobody else. */
+/* ---- what it is told ---- */
+
+static void on_barrier(struct device *device, struct barrier *barrier, struct barrier *other,
+                       struct ledger *ledger)
+{
+    for (uint32_t i = 0; i < barrier->covers; i++)
+        ledger_acknowledged(ledger, device->unanswered[i]);
+    device->unanswered_count -= barrier->covers;
+    memmove(device->unanswered, device->unanswered + barrier->covers,
+            device->unanswered_count * sizeof device->unanswered[0]);
+    other->covers -= barrier->covers < other->covers ? barrier->covers : other->covers;
+    barrier->id = 0;
+}
+
+static void on_pong(struct device *device, struct ledger *ledger)
+{
+    const struct sync *sync = &device->sync;
+
+    on_barrier(device, &device->ping, &device->property, ledger);
+    if (sync->id == 0 || !sync->pinged)
+        return;
+    for (uint32_t i = 0; i < PINS; i++) /* what had a value was told before */
+        gw_assert(!sync->pins[i].asked || sync->pins[i].answered ||
+                  (sync->pins[i].version == 0 && sync->pins[i].own == 0));
+    device->sync.id = 0;
+}
+
+/* The operator wrote its token's index to it: to it, and to nobody else. */
+static void on_told(struct device *device, struct gw_bytes value)
+{
+    char text[8] = "";
+
+    gw_assert(value.size < sizeof text);
+    memcpy(text, value.data, value.size);
+    gw_assert(strtoul(text, NULL, 10) == device->token);
+    device->told++;
+}
+
+/* "vw", pin, value: over HTTP, or because it asked. */
+static void on_value(struct device *device, const struct gw_frame *frame,
+                     const struct ledger *ledger)
+{
+    struct gw_pin_write write;
+    enum gw_hardware kind = gw_hardware_parse(frame->body, &write);
+
+    gw_assert(device->logged_in && kind == GW_HARDWARE_WRITE && write.bank == 'v');
+    if (write.pin == OPERATOR_PIN) {
+        on_told(device, write.value);
+        return;
+    }
+    if (write.pin == BRIDGED_PIN) { /* last written by another device */
+        gw_assert(frame->msg_id == device->sync.id);
+        return;
+    }
+    uint32_t number = ledger_number(ledger, write.value, device->token, write.pin);
+    uint32_t version = ledger_version(ledger, number);
+
+    if (frame->msg_id < ID_FIRST) {
+        device->forwarded++;
+        return;
+    }
+    struct sync *sync = &device->sync;
+    uint32_t pin = write.pin - PIN_FIRST;
+
+    gw_assert(frame->msg_id == sync->id && sync->pins[pin].asked);
+    gw_assert(!sync->pins[pin].answered); /* once */
+    gw_assert(version > 0 && version >= sync->pins[pin].version);
+    if (sync->pins[pin].own != 0) {
+        uint32_t own = ledger_version(ledger, sync->pins[pin].own);
+
+        gw_assert(own > 0 && version >= own);
+    }
+    sync->pins[pin].answered = true;
+    device->synced++;
+}
+
+/* Another device wrote to it, for it has named it. */
 static void on_bridged(struct device *device, struct gw_bytes body)
 {
-    char text[16] = "";
-    unsigned token;
+    char text[32] = "";
+    unsigned long long named;
+    unsigned pin;
 
     gw_assert(device->logged_in && body.size < sizeof text);
     for (size_t i = 0; i < body.size; i++)
         text[i] = body.data[i] == 0 ? ' ' : (char)body.data[i];
-    int fields = sscanf(text, "vw 2 %u", &token);
+    int fields = sscanf(text, "vw %u %llx", &pin, &named);
 
-    gw_assert(fields == 1 && token == device->token);
+    gw_assert(fields == 2 && pin == BRIDGED_PIN && device->token < TOKENS_MAX &&
+              (named >> device->token & 1) != 0);
     device->bridged++;
 }
 
-static void on_frame(struct device *device, const struct gw_frame *frame, bool valid)
+static void on_login_answer(struct device *device, const struct gw_frame *frame, bool valid)
+{
+    gw_assert(frame->msg_id == ID_LOGIN);
+    gw_assert(!valid || frame->status != GW_RESPONSE_INVALID_TOKEN); /* no wrong 9 */
+    gw_assert(valid || frame->status != GW_RESPONSE_OK);
+    device->logged_in = frame->status == GW_RESPONSE_OK;
+    device->refused_for_good = frame->status == GW_RESPONSE_INVALID_TOKEN;
+}
+
+static void on_frame(struct device *device, const struct gw_frame *frame,
+                     const struct surroundings *around)
 {
     gw_assert(frame->msg_id != 0); /* it would make a real client drop the link */
     pretend_trace((uint64_t)frame->type << 32 ^ (uint64_t)frame->msg_id << 16 ^ frame->status);
-    if (frame->type == GW_FRAME_PING) {
+    switch (frame->type) {
+    case GW_FRAME_PING:
         (void)say(device, GW_FRAME_RESPONSE, frame->msg_id, NULL, 0);
         return;
-    }
-    if (frame->type == GW_FRAME_BRIDGE) {
+    case GW_FRAME_BRIDGE:
         on_bridged(device, frame->body);
         return;
+    case GW_FRAME_HARDWARE:
+        on_value(device, frame, around->ledger);
+        return;
+    default:
+        gw_assert(frame->type == GW_FRAME_RESPONSE);
+        break;
     }
-    gw_assert(frame->type == GW_FRAME_RESPONSE);
     if (!device->logged_in) {
-        gw_assert(frame->msg_id == 1);
-        gw_assert(!valid || frame->status != GW_RESPONSE_INVALID_TOKEN); /* no wrong 9 */
-        gw_assert(valid || frame->status == GW_RESPONSE_INVALID_TOKEN);
-        device->logged_in = frame->status == GW_RESPONSE_OK;
-        device->refused_for_good = frame->status == GW_RESPONSE_INVALID_TOKEN;
+        on_login_answer(device, frame, device->token < around->tokens->count);
         return;
     }
-    if (frame->msg_id == device->ping_id && frame->status == GW_RESPONSE_OK) {
-        gw_assert(device->durable >= device->ping_covers); /* acknowledged means durable */
-        if (device->ping_covers > device->acked)
-            device->acked = device->ping_covers;
-        device->ping_id = 0;
-    }
+    if (frame->status != GW_RESPONSE_OK)
+        return;
+    if (frame->msg_id == device->ping.id)
+        on_pong(device, around->ledger);
+    else if (frame->msg_id == device->property.id)
+        on_barrier(device, &device->property, &device->ping, around->ledger);
 }
 
-static void drop_input(struct device *device, size_t count)
-{
-    device->in_bytes -= (uint32_t)count;
-    memmove(device->in, device->in + count, device->in_bytes);
-}
-
-/* The answer to the request for a WebSocket: false while there is none, or when it is refused. */
-static bool is_opened(struct device *device)
-{
-    static const char begin[] = "HTTP/1.1 101 ", end[] = "\r\n\r\n";
-    const uint8_t *at = memmem(device->in, device->in_bytes, end, sizeof end - 1);
-
-    if (device->opened)
-        return true;
-    if (at == NULL || memcmp(device->in, begin, sizeof begin - 1) != 0)
-        return false;
-    drop_input(device, (size_t)(at - device->in) + sizeof end - 1);
-    device->opened = true;
-    return true;
-}
-
-/* Messages of the gateway: not masked, each a whole frame, and nothing behind its Close. */
-static void listen_to_messages(struct device *device, bool valid)
-{
-    while (is_opened(device) && device->in_bytes >= 2) {
-        size_t header = device->in[1] == 126 ? 4 : 2, bytes = device->in[1], used;
-        struct gw_frame frame;
-
-        gw_assert(device->in[1] <= 126 && !device->told_close);
-        if (device->in_bytes < header)
-            return;
-        if (header == 4)
-            bytes = gw_load_be16(device->in + 2);
-        if (device->in_bytes < header + bytes)
-            return;
-        switch (device->in[0] & 0x7f) {
-        case GW_WEBSOCKET_BINARY:
-            gw_assert(gw_frame_decode(gw_bytes_of(device->in + header, bytes), 256, &frame,
-                                      &used) == GW_OK &&
-                      used == bytes);
-            on_frame(device, &frame, valid);
-            break;
-        case GW_WEBSOCKET_PONG:
-            gw_assert(bytes == 3);
-            break;
-        default:
-            gw_assert((device->in[0] & 0x7f) == GW_WEBSOCKET_CLOSE && bytes == 2);
-            device->told_close = true;
-            break;
-        }
-        drop_input(device, header + bytes);
-    }
-}
-
-static void listen_to(struct device *device, bool valid)
+static void listen_to(struct device *device, const struct surroundings *around)
 {
     struct gw_frame frame;
     size_t used;
 
     device->in_bytes += connection_read(device->connection, device->in + device->in_bytes,
                                         (uint32_t)sizeof device->in - device->in_bytes);
-    if (device->websocket) {
-        listen_to_messages(device, valid);
-        return;
-    }
     while (gw_frame_decode(gw_bytes_of(device->in, device->in_bytes), 256, &frame, &used) ==
            GW_OK) {
-        on_frame(device, &frame, valid);
-        drop_input(device, used);
+        on_frame(device, &frame, around);
+        device->in_bytes -= (uint32_t)used;
+        memmove(device->in, device->in + used, device->in_bytes);
     }
 }
 
-static void ask_for_websocket(struct device *device)
-{
-    static const char request[] = "GET /websocket HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\n"
-                                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/* ---- what it does ---- */
 
-    _Static_assert(sizeof request < sizeof device->out, "the login goes behind it");
-    memcpy(device->out, request, sizeof request - 1);
-    device->out_bytes = sizeof request - 1;
-}
-
-static void connect_again(struct device *device, const struct world_tokens *tokens,
-                          struct chance *chance)
+static void connect_again(struct device *device, const struct surroundings *around)
 {
+    struct chance *chance = around->chance;
+
     device->connection = calloc(1, sizeof *device->connection);
     gw_assert(device->connection != NULL);
-    connection_open(device->connection, device->rings[chance_below(chance, device->ring_count)],
+    connection_open(device->connection, around->rings[chance_below(chance, around->ring_count)],
                     (uint16_t)(1000 + device->number));
-    device->next_id = 0;
-    device->sent_here = false;
-    if (device->websocket)
-        ask_for_websocket(device);
-    (void)say(device, GW_FRAME_HW_LOGIN, take_id(device), tokens->text[device->token],
+    device->next_id = ID_FIRST;
+    device->sent = device->unanswered_count = 0;
+    memset(device->newest, 0, sizeof device->newest);
+    memset(device->named, 0, sizeof device->named);
+    (void)say(device, GW_FRAME_HW_LOGIN, ID_LOGIN, around->tokens->text[device->token],
               GW_TOKEN_TEXT_BYTES);
     if (device->stranger) /* begins to log in, and falls silent */
         device->out_bytes = 1 + chance_below(chance, device->out_bytes - 1);
 }
 
-/* Names one of a few devices, or writes to the one that it gave a number to. */
-static void bridge(struct device *device, const struct world_tokens *tokens, struct chance *chance)
+static void update(struct device *device, const struct surroundings *around)
+{
+    uint8_t pin = (uint8_t)(PIN_FIRST + chance_below(around->chance, PINS));
+    char body[24];
+
+    if (device->unanswered_count == UNANSWERED_MAX || device->out_bytes > 128)
+        return;
+    uint32_t number = ledger_write(around->ledger, device->connection->number, device->sent + 1,
+                                   true, device->token, pin);
+
+    if (number == 0)
+        return;
+    int bytes = snprintf(body, sizeof body, "vw%c%u%c%u", 0, pin, 0, number);
+    bool said = say(device, GW_FRAME_HARDWARE, take_id(device), body, (size_t)bytes);
+
+    gw_assert(said);
+    device->sent++;
+    device->unanswered[device->unanswered_count++] = number;
+    device->newest[pin - PIN_FIRST] = number;
+}
+
+/* Asks for one pin, or for all. */
+static void ask(struct device *device, const struct surroundings *around)
+{
+    struct sync *sync = &device->sync;
+    uint32_t one = chance_below(around->chance, 2 * PINS);
+    char body[16];
+    int bytes = one >= PINS ? 0 : snprintf(body, sizeof body, "vr%c%u", 0, PIN_FIRST + one);
+
+    if (sync->id != 0 || !say(device, GW_FRAME_HARDWARE_SYNC, take_id(device), body, (size_t)bytes))
+        return;
+    *sync = (struct sync){.id = device->next_id};
+    for (uint32_t i = 0; i < PINS; i++) {
+        uint32_t last = ledger_last(around->ledger, device->token, (uint8_t)(PIN_FIRST + i));
+
+        if (one < PINS && one != i)
+            continue;
+        sync->pins[i].asked = true;
+        sync->pins[i].version = last == 0 ? 0 : ledger_version(around->ledger, last);
+        sync->pins[i].own = device->newest[i];
+    }
+}
+
+static void ping(struct device *device)
+{
+    if (device->ping.id != 0 || !say(device, GW_FRAME_PING, take_id(device), NULL, 0))
+        return;
+    device->ping = (struct barrier){.id = device->next_id, .covers = device->unanswered_count};
+    device->sync.pinged = true;
+}
+
+/*
+ * Names one of a few devices, or writes to the one that it gave a number to: a naming may be
+ * refused, so that is one of those that it ever gave it to.
+ */
+static void bridge(struct device *device, const struct surroundings *around)
 {
     char body[48];
-    uint32_t number = chance_below(chance, BRIDGES_MAX);
-    uint32_t *named = &device->named[number];
+    uint32_t number = chance_below(around->chance, BRIDGES_MAX);
+    uint64_t *named = &device->named[number];
     int bytes;
 
-    if (chance_one_in(chance, 3)) {
-        uint32_t token = chance_below(chance, tokens->count);
+    if (*named == 0 || chance_one_in(around->chance, 3)) {
+        uint32_t token = chance_below(around->chance, around->tokens->count);
 
         bytes = snprintf(body, sizeof body, "%u%ci%c%.*s", number, 0, 0, GW_TOKEN_TEXT_BYTES,
-                         tokens->text[token]);
+                         around->tokens->text[token]);
         if (say(device, GW_FRAME_BRIDGE, take_id(device), body, (size_t)bytes))
-            *named = token;
+            *named |= UINT64_C(1) << token;
         return;
     }
-    bytes = snprintf(body, sizeof body, "%u%cvw%c2%c%u", number, 0, 0, 0, *named);
+    bytes = snprintf(body, sizeof body, "%u%cvw%c%u%c%llx", number, 0, 0, BRIDGED_PIN, 0,
+                     (unsigned long long)*named);
     (void)say(device, GW_FRAME_BRIDGE, take_id(device), body, (size_t)bytes);
 }
 
-static void work(struct device *device, const struct world_tokens *tokens, struct chance *chance,
-                 bool calm)
+/* What no firmware says. */
+static void babble(struct device *device, struct chance *chance)
+{
+    uint8_t noise[GW_FRAME_HEADER_BYTES];
+
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (uint8_t)(chance_one_in(chance, 2) ? 255 : chance_below(chance, 256));
+    if (device->out_bytes + sizeof noise > sizeof device->out)
+        return;
+    memcpy(device->out + device->out_bytes, noise, sizeof noise);
+    device->out_bytes += sizeof noise;
+    flush(device, chance);
+    leave(device, chance); /* what it says behind it would be read as anything */
+}
+
+static void tell_info(struct device *device, const struct surroundings *around)
 {
     /* By product; one firmware in 40 was built for the other one. */
     static const char infos[2][24] = {"h-beat\0"
@@ -271,63 +327,85 @@ static void work(struct device *device, const struct world_tokens *tokens, struc
                                       "10\0"
                                       "tmpl\0"
                                       "TMPLtold"};
-    uint32_t product = (device->token + (!calm && chance_one_in(chance, 40))) % 2;
-    char body[40];
+    bool wrong = !pretend.calm && chance_one_in(around->chance, 40);
+    bool told = device->token < around->tokens->count && around->tokens->needs_info[device->token];
 
-    switch (chance_below(chance, calm ? 8 : 40)) {
+    (void)say(device, GW_FRAME_INTERNAL, take_id(device), infos[told != wrong],
+              sizeof infos[0] - 1);
+}
+
+/* Or an event: both are answered when they are on the disk. */
+static void tell_property(struct device *device, struct chance *chance)
+{
+    if (device->property.id != 0)
+        return;
+    if (chance_one_in(chance, 2) ? say(device, GW_FRAME_PROPERTY, take_id(device), "1\0label\0x", 9)
+                                 : say(device, GW_FRAME_EVENT_LOG, take_id(device), "hot\0x", 5))
+        device->property =
+            (struct barrier){.id = device->next_id, .covers = device->unanswered_count};
+}
+
+static void work(struct device *device, const struct surroundings *around)
+{
+    struct chance *chance = around->chance;
+
+    switch (chance_below(chance, pretend.calm ? 8 : 40)) {
     case 0:
-        if (device->ping_id == 0 && say(device, GW_FRAME_PING, take_id(device), NULL, 0)) {
-            device->ping_id = device->next_id;
-            /* What an earlier connection sent and lost is not its promise. */
-            device->ping_covers = device->sent_here ? device->sent : 0;
-        }
-        break;
     case 1:
-        (void)say(device, GW_FRAME_INTERNAL, take_id(device), infos[product],
-                  sizeof infos[product] - 1);
+        ping(device);
         break;
     case 2:
-        if (!calm)
-            leave(device, chance);
+        tell_info(device, around);
         break;
     case 3:
-        (void)say(device, GW_FRAME_PROPERTY, take_id(device), "1\0label\0x", 9);
+        tell_property(device, chance);
         break;
     case 4:
     case 5:
-        bridge(device, tokens, chance);
+        bridge(device, around);
         break;
-    default: {
-        int bytes =
-            snprintf(body, sizeof body, "vw%c1%c%u:%u", 0, 0, device->number, device->sent + 1);
-
-        if (say(device, GW_FRAME_HARDWARE, take_id(device), body, (size_t)bytes)) {
-            device->sent++;
-            device->sent_here = true;
-        }
+    case 6:
+        ask(device, around);
         break;
-    }
+    case 8:
+        leave(device, chance);
+        break;
+    case 9:
+        if (chance_one_in(chance, 20))
+            babble(device, chance);
+        break;
+    case 10:
+        if (chance_one_in(chance, 10))
+            device->deaf_until_ns =
+                pretend.now_ns + (uint64_t)chance_below(chance, 40000) * 1000000;
+        break;
+    case 11: /* one may begin twice, and end without a beginning */
+        (void)say(device, GW_FRAME_GROUP, take_id(device), chance_one_in(chance, 2) ? "b" : "e", 1);
+        break;
+    default:
+        update(device, around);
+        break;
     }
 }
 
-void device_step(struct device *device, const struct world_tokens *tokens, struct chance *chance,
-                 bool calm)
+void device_step(struct device *device, const struct surroundings *around)
 {
-    bool valid = device->token < tokens->count;
+    const struct connection *connection = device->connection;
 
-    if (device->connection == NULL) {
-        if (pretend.now_ns >= device->back_ns && !device->refused_for_good && !calm)
-            connect_again(device, tokens, chance);
+    if (connection == NULL) {
+        if (pretend.now_ns >= device->back_ns && !device->refused_for_good && !pretend.hush)
+            connect_again(device, around);
         return;
     }
-    listen_to(device, valid);
-    if (device->connection->gateway_shut || device->connection->gateway_closed) {
-        listen_to(device, valid);
-        leave(device, chance);
+    if (pretend.now_ns >= device->deaf_until_ns || pretend.calm)
+        listen_to(device, around);
+    if (connection->gateway_shut || connection->gateway_closed) {
+        listen_to(device, around); /* what was said before */
+        leave(device, around->chance);
         return;
     }
     if (device->logged_in && !pretend.hush)
-        work(device, tokens, chance, calm);
+        work(device, around);
     if (device->connection != NULL)
-        flush(device, chance, calm);
+        flush(device, around->chance);
 }

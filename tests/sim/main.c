@@ -1,5 +1,5 @@
 /*
- * sim [--seeds N] [--from SEED] [--seed S] [--twice]
+ * sim [--seeds N] [--from SEED] [--seed S] [--list FILE] [--steps N] [--twice]
  *
  * Runs the gateway's own code on a pretend kernel and a pretend disk, one run a seed. A run that
  * breaks an invariant aborts and names its seed.
@@ -7,10 +7,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <gw/base/clock.h>
@@ -19,6 +21,15 @@
 #include <gw/wire/token_text.h>
 
 #include "world.h"
+
+enum { STEPS = 250 };
+
+struct plan {
+    uint64_t from, count;
+    uint32_t steps;
+    bool twice;
+    const char *list; /* of seeds, one a line, each with what it is for */
+};
 
 /* An index of TOKENS_MAX devices on the real disk: runs only read it. */
 static struct gw_index *make_index(const char *path, struct world_tokens *tokens)
@@ -49,13 +60,17 @@ static struct gw_index *make_index(const char *path, struct world_tokens *tokens
     for (uint32_t i = 0; i <= TOKENS_MAX; i++) {
         uint8_t token[GW_TOKEN_BYTES];
         struct gw_device_spec device = {.product = numbers[i % 2], .token = token};
-        uint32_t device_number;
 
         for (size_t b = 0; b < sizeof token; b++)
             token[b] = (uint8_t)chance_below(&chance, 256);
         gw_token_to_text(token, tokens->text[i]);
-        if (i < TOKENS_MAX && gw_index_device_add(writer, &device, &device_number) != 0)
+        if (i == TOKENS_MAX)
+            break;
+        if (gw_index_device_add(writer, &device, &tokens->device[i]) != 0 ||
+            tokens->device[i] >= GW_ARRAY_COUNT(tokens->of_device))
             goto fail;
+        tokens->of_device[tokens->device[i]] = (uint8_t)i;
+        tokens->needs_info[i] = i % 2 == 1;
     }
     if (gw_index_commit(writer) != 0)
         goto fail;
@@ -101,41 +116,108 @@ static void on_abort(int signal_number)
         _exit(2);
 }
 
-static int run(uint64_t from, uint64_t count, bool twice, struct gw_index *index,
-               const struct world_tokens *tokens)
+static void add(struct world_result *total, const struct world_result *result)
 {
-    struct world_result total = {0};
-    struct gw_instant start = gw_clock_now();
+    /* Counters, every one of them. */
+    const uint64_t *from = (const uint64_t *)result;
+    uint64_t *to = (uint64_t *)total;
 
-    for (uint64_t seed = from; seed < from + count; seed++) {
-        current_seed = seed;
-        struct world_result result = world_run(seed, index, tokens);
+    _Static_assert(sizeof *total % sizeof *to == 0, "nothing but counters");
+    for (size_t i = 0; i < sizeof *total / sizeof *to; i++)
+        to[i] += from[i];
+}
 
-        if (twice && world_run(seed, index, tokens).trace != result.trace) {
-            fprintf(stderr, "\nsim: seed %" PRIu64 " ran differently the second time\n", seed);
-            return 1;
-        }
-        total.completions += result.completions;
-        total.updates_acked += result.updates_acked;
-        total.updates_durable += result.updates_durable;
-        total.logins += result.logins;
-        total.takeovers += result.takeovers;
-        total.faults += result.faults;
-        total.bridged += result.bridged;
-        total.websockets += result.websockets;
+static bool run_seed(uint64_t seed, const struct plan *plan, struct gw_index *index,
+                     const struct world_tokens *tokens, struct world_result *total)
+{
+    current_seed = seed;
+    struct world_result result = world_run(seed, plan->steps, index, tokens);
+
+    if (plan->twice && world_run(seed, plan->steps, index, tokens).trace != result.trace) {
+        fprintf(stderr, "sim: seed %" PRIu64 " ran differently the second time\n", seed);
+        return false;
     }
-    double seconds = (double)gw_ns_between(start, gw_clock_now()) / 1e9;
+    if (plan->count == 1)
+        printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", seed, result.trace);
+    add(total, &result);
+    return true;
+}
 
-    printf("%" PRIu64 " seeds in %.1f s: %" PRIu64 " completions, %" PRIu64 " logins, %" PRIu64
-           " takeovers, %" PRIu64 " updates acknowledged, %" PRIu64 " durable, %" PRIu64
-           " frames from device to device, %" PRIu64 " WebSockets, %" PRIu64 " faults\n",
-           count, seconds, total.completions, total.logins, total.takeovers, total.updates_acked,
-           total.updates_durable, total.bridged, total.websockets, total.faults);
-    /* A simulation in which nothing happens proves nothing. */
-    return total.logins > 0 && total.updates_acked > 0 && total.takeovers > 0 &&
-                   total.bridged > 0 && total.websockets > 0
-               ? 0
-               : 1;
+/* Seeds of a file: a line begins with its seed, or with '#'. */
+static bool run_list(const struct plan *plan, struct gw_index *index,
+                     const struct world_tokens *tokens, struct world_result *total, uint64_t *count)
+{
+    FILE *file = fopen(plan->list, "r");
+    char line[256];
+    bool fine = file != NULL;
+
+    if (!fine)
+        perror(plan->list);
+    while (fine && fgets(line, sizeof line, file) != NULL) {
+        char *end;
+        uint64_t seed = strtoull(line, &end, 10);
+
+        if (end == line)
+            continue;
+        fine = run_seed(seed, plan, index, tokens, total);
+        ++*count;
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return fine;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now; /* gw_clock_now is the simulation's */
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void tell(const struct world_result *total, uint64_t count, double seconds)
+{
+    const struct life_counts *life = &total->life;
+
+    printf("%" PRIu64 " seeds in %.1f s: %" PRIu64 " steps, %" PRIu64 " completions, %" PRIu64
+           " faults\n"
+           "  gateways: %" PRIu64 " begun, %" PRIu64 " killed, %" PRIu64 " without power, %" PRIu64
+           " times not begun at once\n"
+           "  devices: %" PRIu64 " logins, %" PRIu64 " takeovers, %" PRIu64
+           " frames from others, %" PRIu64 " over HTTP, %" PRIu64 " from the operator, %" PRIu64
+           " values asked for\n"
+           "  updates: %" PRIu64 " durable, %" PRIu64 " acknowledged, %" PRIu64
+           " lost with their connections; %" PRIu64 " HTTP requests\n",
+           count, seconds, total->steps, total->completions, total->faults, life->lives,
+           life->kills, life->power_cuts, life->starts_refused, life->logins, life->takeovers,
+           total->bridged, total->forwarded, total->told, total->synced, total->durable,
+           total->acknowledged, total->lost, life->requests);
+}
+
+/* A simulation in which nothing happens proves nothing. */
+static bool something_happened(const struct world_result *total)
+{
+    return total->acknowledged > 0 && total->life.logins > 0 && total->life.requests > 0 &&
+           total->synced > 0;
+}
+
+static int run(const struct plan *plan, struct gw_index *index, const struct world_tokens *tokens)
+{
+    struct world_result total = {.trace = 0};
+    double start = seconds_now();
+    uint64_t count = 0;
+    bool fine = true;
+
+    if (plan->list != NULL) {
+        fine = run_list(plan, index, tokens, &total, &count);
+    } else {
+        while (fine && count < plan->count)
+            fine = run_seed(plan->from + count++, plan, index, tokens, &total);
+    }
+    if (!fine)
+        return 1;
+    tell(&total, count, seconds_now() - start);
+    return count < 20 || something_happened(&total) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -143,41 +225,52 @@ int main(int argc, char **argv)
     static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
                                             {"from", required_argument, NULL, 'f'},
                                             {"seed", required_argument, NULL, 's'},
+                                            {"steps", required_argument, NULL, 'p'},
+                                            {"list", required_argument, NULL, 'l'},
                                             {"twice", no_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
-    uint64_t from = 1, count = 100;
-    bool twice = false;
+    struct plan plan = {.from = 1, .count = 100, .steps = STEPS};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'n':
-            count = strtoull(optarg, NULL, 10);
+            plan.count = strtoull(optarg, NULL, 10);
             break;
         case 'f':
-            from = strtoull(optarg, NULL, 10);
+            plan.from = strtoull(optarg, NULL, 10);
             break;
         case 's':
-            from = strtoull(optarg, NULL, 10);
-            count = 1;
+            plan.from = strtoull(optarg, NULL, 10);
+            plan.count = 1;
+            break;
+        case 'p':
+            plan.steps = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'l':
+            plan.list = optarg;
             break;
         case 't':
-            twice = true;
+            plan.twice = true;
             break;
         default:
-            fprintf(stderr, "usage: sim [--seeds N] [--from SEED] [--seed S] [--twice]\n");
+            fprintf(stderr, "usage: sim [--seeds N] [--from SEED] [--seed S] [--list FILE] "
+                            "[--steps N] [--twice]\n");
             return 2;
         }
     }
     static struct world_tokens tokens;
     (void)signal(SIGABRT, on_abort);
+    /* A world is made and unmade some hundred times a second: its memory stays with us. */
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
     char path[] = "/tmp/tollgate-sim-XXXXXX";
 
     gw_log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), GW_LOG_LOGFMT, GW_LOG_ERROR);
     if (mkdtemp(path) == NULL)
         return 1;
     struct gw_index *index = make_index(path, &tokens);
-    int code = index == NULL ? 1 : run(from, count, twice, index, &tokens);
+    int code = index == NULL ? 1 : run(&plan, index, &tokens);
 
     gw_index_close(index);
     remove_index(path);

@@ -8,157 +8,326 @@
 
 #include <gw/base/assert.h>
 
+#include "pretend_file.h"
 #include "pretend_ring.h"
 
-enum { FILES_MAX = 256, OPEN_MAX = 64, PATH_BYTES = 128, FAULT_ONE_IN = 60 };
+enum {
+    FILES_MAX = 512,
+    OPEN_MAX = 64,
+    PATH_BYTES = 96,
+    CHANGES_MAX = 64,
+    NOBODY = UINT32_MAX,
+};
 
-struct file {
-    bool used;
-    char path[PATH_BYTES];
-    uint8_t *data;
-    size_t size, capacity;
-    size_t dirty_from, dirty_to; /* written since the last sync; empty when equal */
-    bool locked;
+struct name {
+    char path[PATH_BYTES]; /* "": none */
+    uint32_t file;
+};
+
+struct tree {
+    struct name names[FILES_MAX];
+    uint32_t count; /* none behind it */
+};
+
+/* Of a directory, not on the disk yet. */
+struct change {
+    enum { MADE, REMOVED, RENAMED } what;
+    char path[PATH_BYTES], to[PATH_BYTES];
+    uint32_t file;
+};
+
+struct descriptor {
+    bool used, locks;
+    uint32_t file;         /* NOBODY: a directory */
+    char path[PATH_BYTES]; /* of a directory      */
 };
 
 struct pretend_disk {
     struct gw_journal_io io;
     struct chance *chance;
     uint64_t seed; /* of the batches' hashes */
-    void (*durable)(void *context, const struct gw_record *record);
+    pretend_disk_durable *durable;
     void *context;
-    struct file files[FILES_MAX];
-    struct file *open[OPEN_MAX]; /* by descriptor */
+
+    struct pretend_file files[FILES_MAX];
+    bool file_used[FILES_MAX], locked[FILES_MAX];
+    struct tree seen, stable;
+    struct change changes[CHANGES_MAX];
+    uint32_t change_count;
+    struct descriptor open[OPEN_MAX];
+
+    uint32_t fail_one_in, die_in; /* 0: not */
+    bool full, tells, watched, dead;
     uint64_t faults;
-    bool calm;
 };
 
-static struct file *find(struct pretend_disk *disk, const char *path)
+/* ---- names ---- */
+
+static struct name *find(struct tree *tree, const char *path)
 {
-    for (size_t i = 0; i < FILES_MAX; i++)
-        if (disk->files[i].used && strcmp(disk->files[i].path, path) == 0)
-            return &disk->files[i];
+    for (uint32_t i = 0; i < tree->count; i++)
+        if (strcmp(tree->names[i].path, path) == 0)
+            return &tree->names[i];
     return NULL;
 }
 
-static struct file *file_at(struct pretend_disk *disk, int fd)
+static void set(struct tree *tree, const char *path, uint32_t file)
 {
-    gw_assert(fd >= 0 && fd < OPEN_MAX && disk->open[fd] != NULL);
-    return disk->open[fd];
+    struct name *name = find(tree, path);
+
+    if (name == NULL) {
+        gw_assert(tree->count < FILES_MAX);
+        name = &tree->names[tree->count++];
+        (void)snprintf(name->path, sizeof name->path, "%s", path);
+    }
+    name->file = file;
 }
 
-static struct file *make(struct pretend_disk *disk, const char *path)
+static void drop(struct tree *tree, const char *path)
 {
-    for (size_t i = 0; i < FILES_MAX; i++) {
-        struct file *file = &disk->files[i];
+    struct name *name = find(tree, path);
 
-        if (file->used)
-            continue;
-        *file = (struct file){.used = true};
-        (void)snprintf(file->path, sizeof file->path, "%s", path);
-        return file;
+    if (name != NULL)
+        *name = tree->names[--tree->count];
+}
+
+static void apply(struct tree *tree, const struct change *change)
+{
+    switch (change->what) {
+    case MADE:
+        set(tree, change->path, change->file);
+        break;
+    case REMOVED:
+        drop(tree, change->path);
+        break;
+    case RENAMED:
+        drop(tree, change->path);
+        set(tree, change->to, change->file);
+        break;
+    }
+}
+
+/* The first changes reach the disk. */
+static void commit(struct pretend_disk *disk, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        apply(&disk->stable, &disk->changes[i]);
+    disk->change_count -= count;
+    memmove(disk->changes, disk->changes + count, disk->change_count * sizeof disk->changes[0]);
+}
+
+static void change(struct pretend_disk *disk, const struct change *what)
+{
+    apply(&disk->seen, what);
+    if (disk->change_count == CHANGES_MAX)
+        commit(disk, CHANGES_MAX / 2);
+    disk->changes[disk->change_count++] = *what;
+}
+
+static bool is_in(const char *path, const char *directory)
+{
+    size_t length = strlen(directory);
+
+    return strncmp(path, directory, length) == 0 && path[length] == '/' &&
+           strchr(path + length + 1, '/') == NULL;
+}
+
+static void commit_directory(struct pretend_disk *disk, const char *directory)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < disk->change_count; i++) {
+        if (is_in(disk->changes[i].path, directory))
+            apply(&disk->stable, &disk->changes[i]);
+        else
+            disk->changes[kept++] = disk->changes[i];
+    }
+    disk->change_count = kept;
+}
+
+/* ---- files ---- */
+
+static void mark_named(const struct tree *tree, bool *named)
+{
+    for (uint32_t i = 0; i < tree->count; i++)
+        named[tree->names[i].file] = true;
+}
+
+/* Nobody can ever see them again. */
+static void free_nameless(struct pretend_disk *disk)
+{
+    bool named[FILES_MAX] = {false};
+
+    mark_named(&disk->seen, named);
+    mark_named(&disk->stable, named);
+    for (uint32_t i = 0; i < disk->change_count; i++)
+        named[disk->changes[i].file] = true;
+    for (uint32_t fd = 0; fd < OPEN_MAX; fd++)
+        if (disk->open[fd].used && disk->open[fd].file != NOBODY)
+            named[disk->open[fd].file] = true;
+    for (uint32_t i = 0; i < FILES_MAX; i++)
+        if (disk->file_used[i] && !named[i]) {
+            pretend_file_free(&disk->files[i]);
+            disk->file_used[i] = false;
+        }
+}
+
+static uint32_t make_file(struct pretend_disk *disk)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        for (uint32_t i = 0; i < FILES_MAX; i++)
+            if (!disk->file_used[i]) {
+                disk->file_used[i] = true;
+                disk->locked[i] = false;
+                pretend_file_init(&disk->files[i]);
+                return i;
+            }
+        free_nameless(disk);
     }
     gw_unreachable("more files than a run makes");
 }
 
+static struct pretend_file *file_at(struct pretend_disk *disk, int fd)
+{
+    gw_assert(fd >= 0 && fd < OPEN_MAX && disk->open[fd].used && disk->open[fd].file != NOBODY);
+    return &disk->files[disk->open[fd].file];
+}
+
+/* ---- faults ---- */
+
+/* False: dead, or dies now. */
+static bool lives(struct pretend_disk *disk)
+{
+    if (!disk->dead && !disk->watched && disk->die_in > 0 && --disk->die_in == 0)
+        disk->dead = true;
+    return !disk->dead;
+}
+
+/* 0, or the error that this operation gets. */
+static int begin(struct pretend_disk *disk)
+{
+    if (!lives(disk))
+        return -EIO;
+    if (disk->watched || disk->fail_one_in == 0 || !chance_one_in(disk->chance, disk->fail_one_in))
+        return 0;
+    disk->faults++;
+    return chance_one_in(disk->chance, 3) ? -ENOSPC : -EIO;
+}
+
+bool pretend_disk_allows(struct pretend_disk *disk)
+{
+    return begin(disk) == 0;
+}
+
+/* ---- gw/journal/io.h ---- */
+
 static int disk_open(void *context, const char *path, int flags, mode_t mode)
 {
     struct pretend_disk *disk = context;
-    struct file *file = find(disk, path);
+    struct name *name = find(&disk->seen, path);
+    struct descriptor opened = {.used = true, .file = NOBODY};
+    int err = (flags & O_CREAT) != 0 ? begin(disk) : lives(disk) ? 0 : -EIO;
+    int fd = 0;
 
     (void)mode;
-    if (file == NULL && (flags & O_CREAT) == 0 && (flags & O_DIRECTORY) == 0)
+    if (err != 0)
+        return err;
+    if (name == NULL && (flags & (O_CREAT | O_DIRECTORY)) == 0)
         return -ENOENT;
-    if (file != NULL && (flags & O_EXCL) != 0)
-        return -EEXIST;
-    if (file == NULL)
-        file = make(disk, path);
-    if ((flags & O_TRUNC) != 0)
-        file->size = 0;
-    for (int fd = 0; fd < OPEN_MAX; fd++)
-        if (disk->open[fd] == NULL) {
-            disk->open[fd] = file;
-            return fd;
-        }
-    return -EMFILE;
+    if (name == NULL && (flags & O_CREAT) != 0 && disk->full)
+        return -ENOSPC;
+    while (disk->open[fd].used)
+        if (++fd == OPEN_MAX)
+            return -EMFILE;
+    if ((flags & O_DIRECTORY) != 0) {
+        (void)snprintf(opened.path, sizeof opened.path, "%s", path);
+    } else if (name != NULL) {
+        opened.file = name->file;
+        if ((flags & O_TRUNC) != 0)
+            pretend_file_resize(&disk->files[opened.file], 0);
+    } else {
+        struct change made = {.what = MADE, .file = make_file(disk)};
+
+        (void)snprintf(made.path, sizeof made.path, "%s", path);
+        change(disk, &made);
+        opened.file = made.file;
+    }
+    disk->open[fd] = opened;
+    return fd;
 }
 
 static int disk_close(void *context, int fd)
 {
     struct pretend_disk *disk = context;
 
-    file_at(disk, fd)->locked = false;
-    disk->open[fd] = NULL;
+    gw_assert(fd >= 0 && fd < OPEN_MAX && disk->open[fd].used);
+    if (disk->open[fd].locks)
+        disk->locked[disk->open[fd].file] = false;
+    disk->open[fd].used = false;
     return 0;
 }
 
 static ssize_t disk_pread(void *context, int fd, void *buffer, size_t bytes, uint64_t offset)
 {
-    const struct file *file = file_at(context, fd);
+    struct pretend_disk *disk = context;
 
-    if (offset >= file->size)
-        return 0;
-    if (bytes > file->size - offset)
-        bytes = file->size - offset;
-    memcpy(buffer, file->data + offset, bytes);
-    return (ssize_t)bytes;
+    if (!lives(disk))
+        return -EIO;
+    return (ssize_t)pretend_file_read(file_at(disk, fd), buffer, bytes, offset);
 }
 
-static void grow(struct file *file, size_t size)
+/* How much of a write is done: mostly all of it. */
+static size_t write_done(struct pretend_disk *disk, const struct pretend_file *file, size_t bytes,
+                         uint64_t offset, ssize_t *result)
 {
-    if (size > file->capacity) {
-        size_t capacity = file->capacity == 0 ? 65536 : file->capacity;
+    int err = begin(disk);
 
-        while (capacity < size)
-            capacity *= 2;
-        file->data = realloc(file->data, capacity);
-        gw_assert(file->data != NULL);
-        file->capacity = capacity;
+    *result = (ssize_t)bytes;
+    if (err != 0) { /* as much as there was time, or room, for */
+        *result = err;
+        return disk->watched ? 0 : chance_below(disk->chance, (uint32_t)bytes + 1);
     }
-    if (size > file->size) {
-        memset(file->data + file->size, 0, size - file->size);
-        file->size = size;
+    if (disk->full && offset + bytes > file->seen.size) {
+        bytes = offset < file->seen.size ? file->seen.size - offset : 0;
+        *result = bytes == 0 ? -ENOSPC : (ssize_t)bytes;
+        return bytes;
     }
-}
-
-static bool fails(struct pretend_disk *disk)
-{
-    bool now = !disk->calm && chance_one_in(disk->chance, FAULT_ONE_IN);
-
-    disk->faults += now;
-    return now;
-}
-
-static bool is_segment(const struct file *file)
-{
-    return strstr(file->path, ".seg") != NULL;
+    if (disk->fail_one_in != 0 && !disk->watched && bytes > 1 &&
+        chance_one_in(disk->chance, disk->fail_one_in)) { /* short */
+        bytes = 1 + chance_below(disk->chance, (uint32_t)bytes - 1);
+        *result = (ssize_t)bytes;
+    }
+    return bytes;
 }
 
 static ssize_t disk_pwritev(void *context, int fd, const struct iovec *iov, int count,
                             uint64_t offset)
 {
     struct pretend_disk *disk = context;
-    struct file *file = file_at(disk, fd);
-    size_t at = offset;
+    struct pretend_file *file = file_at(disk, fd);
+    size_t bytes = 0;
+    ssize_t result;
 
-    if (is_segment(file) && fails(disk))
-        return chance_one_in(disk->chance, 2) ? -ENOSPC : -EIO;
-    for (int i = 0; i < count; i++) {
-        grow(file, at + iov[i].iov_len);
-        memcpy(file->data + at, iov[i].iov_base, iov[i].iov_len);
-        at += iov[i].iov_len;
+    if (disk->dead)
+        return -EIO;
+    for (int i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    bytes = write_done(disk, file, bytes, offset, &result);
+    for (int i = 0; i < count && bytes > 0; i++) {
+        size_t piece = iov[i].iov_len < bytes ? iov[i].iov_len : bytes;
+
+        pretend_file_write(file, iov[i].iov_base, piece, offset);
+        offset += piece;
+        bytes -= piece;
     }
-    if (file->dirty_from == file->dirty_to)
-        file->dirty_from = file->dirty_to = offset;
-    if (offset < file->dirty_from)
-        file->dirty_from = offset;
-    if (at > file->dirty_to)
-        file->dirty_to = at;
-    return (ssize_t)(at - offset);
+    if (!disk->watched && chance_one_in(disk->chance, 16))
+        pretend_file_write_back(file, disk->chance);
+    return result;
 }
 
 /* Every record of the batches between two offsets has just become durable. */
-static void tell(struct pretend_disk *disk, const struct file *file, size_t from, size_t to)
+static void tell(const struct pretend_disk *disk, const struct pretend_file *file, size_t from,
+                 size_t to)
 {
     if (from < GW_SEGMENT_DATA_AT)
         from = GW_SEGMENT_DATA_AT;
@@ -167,15 +336,16 @@ static void tell(struct pretend_disk *disk, const struct file *file, size_t from
         struct gw_record record;
         size_t used;
 
-        if (gw_batch_decode(gw_bytes_of(file->data + from, to - from), disk->seed, &batch, &used) !=
-            GW_OK) {
+        if (gw_load_le32(file->seen.at + from) != GW_BATCH_MAGIC ||
+            gw_batch_decode(gw_bytes_of(file->seen.at + from, to - from), disk->seed, &batch,
+                            &used) != GW_OK) {
             from += GW_BATCH_ALIGN_BYTES;
             continue;
         }
         struct gw_batch_walk walk = gw_batch_records(&batch);
 
         while (batch.kind == GW_BATCH_RECORDS && gw_batch_next(&walk, &record) == GW_OK)
-            disk->durable(disk->context, &record);
+            disk->durable(disk->context, &batch, &record);
         from += used;
     }
 }
@@ -183,103 +353,111 @@ static void tell(struct pretend_disk *disk, const struct file *file, size_t from
 static int disk_sync(void *context, int fd)
 {
     struct pretend_disk *disk = context;
-    struct file *file = file_at(disk, fd);
-    size_t from = file->dirty_from, to = file->dirty_to;
+    int err = begin(disk);
 
-    file->dirty_from = file->dirty_to = 0;
-    if (!is_segment(file))
-        return 0;
-    if (fails(disk)) {
-        /* The kernel drops what it could not write and calls the next sync a success. */
-        if (from < to)
-            memset(file->data + from, 0, to - from);
-        return -EIO;
+    if (disk->open[fd].file == NOBODY) {
+        if (err == 0)
+            commit_directory(disk, disk->open[fd].path);
+        return err;
     }
-    tell(disk, file, from, to);
+    struct pretend_file *file = file_at(disk, fd);
+
+    if (disk->dead)
+        return -EIO;
+    if (err != 0) {
+        pretend_file_sync_failed(file, disk->chance);
+        return err;
+    }
+    if (disk->tells)
+        for (uint32_t i = 0; i < file->dirty_count; i++)
+            tell(disk, file, file->dirty[i].from, file->dirty[i].to);
+    pretend_file_sync(file);
     return 0;
 }
 
 static int disk_truncate(void *context, int fd, uint64_t bytes)
 {
-    struct file *file = file_at(context, fd);
+    struct pretend_disk *disk = context;
+    int err = begin(disk);
 
-    if (bytes > file->size)
-        grow(file, bytes);
-    file->size = bytes;
-    return 0;
+    if (err == 0)
+        pretend_file_resize(file_at(disk, fd), bytes);
+    return err;
 }
 
 static int64_t disk_size(void *context, int fd)
 {
-    return (int64_t)file_at(context, fd)->size;
-}
+    struct pretend_disk *disk = context;
 
-static void remove_file(struct file *file)
-{
-    free(file->data);
-    *file = (struct file){0};
+    return lives(disk) ? (int64_t)file_at(disk, fd)->seen.size : -EIO;
 }
 
 static int disk_rename(void *context, const char *from, const char *to)
 {
-    struct file *file = find(context, from), *other = find(context, to);
+    struct pretend_disk *disk = context;
+    const struct name *name = find(&disk->seen, from);
+    struct change renamed = {.what = RENAMED};
+    int err = begin(disk);
 
-    if (file == NULL)
-        return -ENOENT;
-    if (other != NULL)
-        remove_file(other);
-    (void)snprintf(file->path, sizeof file->path, "%s", to);
+    if (err != 0 || name == NULL)
+        return err != 0 ? err : -ENOENT;
+    renamed.file = name->file;
+    (void)snprintf(renamed.path, sizeof renamed.path, "%s", from);
+    (void)snprintf(renamed.to, sizeof renamed.to, "%s", to);
+    change(disk, &renamed);
     return 0;
 }
 
 static int disk_unlink(void *context, const char *path)
 {
-    struct file *file = find(context, path);
+    struct pretend_disk *disk = context;
+    const struct name *name = find(&disk->seen, path);
+    struct change removed = {.what = REMOVED};
+    int err = begin(disk);
 
-    if (file == NULL)
-        return -ENOENT;
-    remove_file(file);
+    if (err != 0 || name == NULL)
+        return err != 0 ? err : -ENOENT;
+    removed.file = name->file;
+    (void)snprintf(removed.path, sizeof removed.path, "%s", path);
+    change(disk, &removed);
     return 0;
 }
 
 static int disk_mkdir(void *context, const char *path, mode_t mode)
 {
-    (void)context;
     (void)path;
     (void)mode;
-    return 0;
+    return begin(context);
 }
 
 static int disk_list(void *context, const char *path, int (*visit)(void *, const char *),
                      void *visitor)
 {
     struct pretend_disk *disk = context;
-    size_t length = strlen(path);
-    int err = 0;
+    int err = lives(disk) ? 0 : -EIO;
 
-    for (size_t i = 0; i < FILES_MAX && err == 0; i++) {
-        const char *name = disk->files[i].path;
-
-        if (disk->files[i].used && strncmp(name, path, length) == 0 && name[length] == '/' &&
-            strchr(name + length + 1, '/') == NULL)
-            err = visit(visitor, name + length + 1);
-    }
+    for (uint32_t i = 0; i < disk->seen.count && err == 0; i++)
+        if (is_in(disk->seen.names[i].path, path))
+            err = visit(visitor, disk->seen.names[i].path + strlen(path) + 1);
     return err;
 }
 
 static int disk_lock(void *context, int fd)
 {
-    struct file *file = file_at(context, fd);
+    struct pretend_disk *disk = context;
+    bool *locked = &disk->locked[disk->open[fd].file];
 
-    if (file->locked)
+    if (*locked)
         return -EWOULDBLOCK;
-    file->locked = true;
+    *locked = disk->open[fd].locks = true;
     return 0;
 }
 
 static int disk_is_locked(void *context, int fd)
 {
-    return file_at(context, fd)->locked;
+    const struct pretend_disk *disk = context;
+
+    return disk->locked[disk->open[fd].file];
 }
 
 static uint64_t disk_wall_us(void *context)
@@ -294,9 +472,10 @@ static void disk_sleep_ms(void *context, uint32_t ms)
     (void)ms;
 }
 
+/* ---- the simulation's side ---- */
+
 struct pretend_disk *pretend_disk_create(struct chance *chance, uint64_t seed,
-                                         void (*durable)(void *, const struct gw_record *),
-                                         void *context)
+                                         pretend_disk_durable *durable, void *context)
 {
     struct pretend_disk *disk = calloc(1, sizeof *disk);
 
@@ -330,7 +509,7 @@ struct pretend_disk *pretend_disk_create(struct chance *chance, uint64_t seed,
 void pretend_disk_destroy(struct pretend_disk *disk)
 {
     for (size_t i = 0; i < FILES_MAX; i++)
-        free(disk->files[i].data);
+        pretend_file_free(&disk->files[i]);
     free(disk);
 }
 
@@ -339,12 +518,59 @@ const struct gw_journal_io *pretend_disk_io(const struct pretend_disk *disk)
     return &disk->io;
 }
 
-void pretend_disk_calm(struct pretend_disk *disk)
+void pretend_disk_fail(struct pretend_disk *disk, uint32_t one_in)
 {
-    disk->calm = true;
+    disk->fail_one_in = one_in;
+}
+
+void pretend_disk_fill(struct pretend_disk *disk, bool full)
+{
+    disk->full = full;
 }
 
 uint64_t pretend_disk_faults(const struct pretend_disk *disk)
 {
     return disk->faults;
+}
+
+void pretend_disk_tell(struct pretend_disk *disk, bool tells)
+{
+    disk->tells = tells;
+}
+
+void pretend_disk_watch(struct pretend_disk *disk, bool watched)
+{
+    disk->watched = watched;
+}
+
+void pretend_disk_die(struct pretend_disk *disk)
+{
+    disk->dead = true;
+}
+
+void pretend_disk_die_in(struct pretend_disk *disk, uint32_t operations)
+{
+    disk->die_in = operations;
+}
+
+bool pretend_disk_is_dead(const struct pretend_disk *disk)
+{
+    return disk->dead;
+}
+
+void pretend_disk_revive(struct pretend_disk *disk, bool power_was_lost)
+{
+    memset(disk->open, 0, sizeof disk->open);
+    memset(disk->locked, 0, sizeof disk->locked);
+    disk->dead = false;
+    disk->die_in = 0;
+    if (!power_was_lost)
+        return;
+    commit(disk, chance_below(disk->chance, disk->change_count + 1));
+    disk->change_count = 0;
+    disk->seen = disk->stable;
+    for (uint32_t i = 0; i < FILES_MAX; i++)
+        if (disk->file_used[i])
+            pretend_file_lose_power(&disk->files[i], disk->chance);
+    free_nameless(disk);
 }

@@ -9,7 +9,7 @@
 #include <gw/base/assert.h>
 #include <gw/base/slab.h>
 
-enum { BACKLOG = 512, OPS_MAX = 1 << 14, READY_MAX = 1 << 14 };
+enum { BACKLOG = 512, OPS_MAX = 1 << 10, READY_MAX = 1 << 11 };
 
 struct pretend_world pretend;
 
@@ -35,11 +35,13 @@ struct gw_ring {
     uint32_t ops_high; /* no used op from here on */
     struct gw_completion ready[READY_MAX];
     uint32_t ready_head, ready_tail;
+    uint32_t ready_now; /* of these, what this turn sees: an overflown queue gives the rest later */
     uint8_t *buffers;
     bool *buffer_taken;
     uint32_t buffers_taken;
     struct gw_ring_stat stat;
     bool woken;
+    bool dead; /* its process was killed */
 };
 
 /* ---- connections, the device's side ---- */
@@ -61,6 +63,7 @@ void connection_open(struct connection *connection, struct gw_ring *ring, uint16
     memset(connection, 0, sizeof *connection);
     connection->ring = ring;
     connection->port = port;
+    connection->number = ++pretend.connections;
     if (ring->backlog_tail - ring->backlog_head == BACKLOG) {
         connection->reset = true;
         connection->gateway_closed = true;
@@ -71,8 +74,11 @@ void connection_open(struct connection *connection, struct gw_ring *ring, uint16
 
 static uint32_t pipe_room(struct pipe *pipe)
 {
-    if (pipe->head == pipe->tail)
-        pipe->head = pipe->tail = 0;
+    if (pipe->head > 0) {
+        memmove(pipe->bytes, pipe->bytes + pipe->head, pipe->tail - pipe->head);
+        pipe->tail -= pipe->head;
+        pipe->head = 0;
+    }
     return PIPE_BYTES_MAX - pipe->tail;
 }
 
@@ -187,7 +193,10 @@ static bool run_poll(struct gw_ring *ring, struct op *op)
     bool ends = !pretend.calm && chance_one_in(&pretend.chance, 50);
 
     pretend.seen.ended_multishots += ends;
-    complete(ring, op, POLLIN, ends);
+    if (ends && chance_one_in(&pretend.chance, 8))
+        complete(ring, op, -ENOMEM, true);
+    else
+        complete(ring, op, POLLIN, ends);
     return true;
 }
 
@@ -251,9 +260,16 @@ static bool run_send(struct gw_ring *ring, struct op *op)
         complete(ring, op, -ECONNRESET, true);
         return true;
     }
-    memcpy(connection->down.bytes + connection->down.tail, op->bytes.data, op->bytes.size);
-    connection->down.tail += (uint32_t)op->bytes.size;
-    complete(ring, op, (int32_t)op->bytes.size, true);
+    uint32_t count = (uint32_t)op->bytes.size;
+
+    if (!pretend.calm && chance_one_in(&pretend.chance, 400)) { /* the connection fails within it */
+        count = 1 + chance_below(&pretend.chance, count);
+        connection->reset = true;
+        note_event(connection);
+    }
+    memcpy(connection->down.bytes + connection->down.tail, op->bytes.data, count);
+    connection->down.tail += count;
+    complete(ring, op, (int32_t)count, true);
     return true;
 }
 
@@ -280,8 +296,9 @@ static bool run(struct gw_ring *ring, struct op *op)
     case GW_OP_SEND:
         return run_send(ring, op);
     case GW_OP_SHUTDOWN:
-        file_of(ring, op)->gateway_shut = true;
-        complete(ring, op, 0, true);
+        connection = file_of(ring, op);
+        connection->gateway_shut = true;
+        complete(ring, op, connection->reset ? -ENOTCONN : 0, true);
         return true;
     case GW_OP_CLOSE:
         connection = file_of(ring, op);
@@ -401,20 +418,41 @@ void gw_ring_close(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     (void)queue_op(ring, GW_OP_CLOSE, slot, generation);
 }
 
-int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
+void pretend_ring_run(struct gw_ring *ring)
 {
     uint32_t start = ring->ops_high == 0 ? 0 : chance_below(&pretend.chance, ring->ops_high);
 
-    (void)timeout_ns; /* the world decides when a shard turns */
-    ring->stat.enters++;
+    if (ring->dead)
+        return;
     for (uint32_t n = 0; n < ring->ops_high; n++) {
         struct op *op = &ring->ops[(start + n) % ring->ops_high];
 
-        if (pretend.calm || chance_below(&pretend.chance, 8) != 0)
+        if (ring->ready_tail - ring->ready_head < READY_MAX / 2 &&
+            (pretend.calm || chance_below(&pretend.chance, 8) != 0))
             (void)run(ring, op);
     }
     while (ring->ops_high > 0 && !ring->ops[ring->ops_high - 1].used)
         ring->ops_high--;
+}
+
+bool pretend_ring_has_work(const struct gw_ring *ring)
+{
+    return ring->woken || ring->ready_head != ring->ready_tail;
+}
+
+int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
+{
+    (void)timeout_ns; /* the world decides when a shard turns */
+    if (ring->dead)
+        return 0;
+    pretend_ring_run(ring);
+    ring->stat.enters++;
+    ring->ready_now = ring->ready_tail - ring->ready_head;
+    if (!pretend.calm && chance_one_in(&pretend.chance, 8)) {
+        ring->ready_now = chance_below(&pretend.chance, ring->ready_now + 1);
+        ring->stat.overflows++;
+        pretend.seen.overflows++;
+    }
     return 0;
 }
 
@@ -425,8 +463,9 @@ bool gw_ring_next(struct gw_ring *ring, struct gw_completion *out)
         *out = (struct gw_completion){.kind = GW_OP_WAKE};
         return true;
     }
-    if (ring->ready_head == ring->ready_tail)
+    if (ring->ready_now == 0)
         return false;
+    ring->ready_now--;
     *out = ring->ready[ring->ready_head++ % READY_MAX];
     return true;
 }
@@ -459,12 +498,37 @@ void gw_ring_stat(const struct gw_ring *ring, struct gw_ring_stat *out)
     *out = ring->stat;
 }
 
-bool pretend_ring_is_idle(const struct gw_ring *ring)
+static void cut_off(struct connection *connection)
 {
-    return ring->ready_head == ring->ready_tail && ring->ops_high == 0;
+    connection->reset = true;
+    connection->gateway_closed = true;
+}
+
+void pretend_ring_kill(struct gw_ring *ring)
+{
+    ring->dead = true;
+    ring->ready_now = 0;
+    ring->woken = false;
+    for (uint32_t slot = 0; slot < ring->options.files; slot++)
+        if (ring->files[slot] != NULL)
+            cut_off(ring->files[slot]);
+    while (ring->backlog_head != ring->backlog_tail)
+        cut_off(ring->backlog[ring->backlog_head++ % BACKLOG]);
 }
 
 uint32_t pretend_ring_buffers_on_loan(const struct gw_ring *ring)
 {
     return ring->buffers_taken;
+}
+
+/* ---- gw/base/clock.h: time for whoever is not a shard ---- */
+
+struct gw_instant gw_clock_now(void)
+{
+    return (struct gw_instant){.ns = pretend.now_ns};
+}
+
+uint64_t gw_clock_wall_us(void)
+{
+    return pretend.wall_us;
 }

@@ -10,7 +10,7 @@
 
 #include "random.h"
 
-enum { PIPE_BYTES_MAX = 1 << 16 };
+enum { PIPE_BYTES_MAX = 1 << 13 };
 
 /* One way of a connection. */
 struct pipe {
@@ -29,17 +29,19 @@ struct connection {
     struct gw_ring *ring; /* where it is or waits to be accepted              */
     uint32_t slot;        /* its file there, once accepted                    */
     uint16_t port;        /* tells it apart in records                        */
+    uint32_t number;      /* of all connections of the run, from 1            */
 };
 
 struct pretend_world {
     struct chance chance;
     uint64_t now_ns, wall_us;
-    bool calm;      /* no more faults: everything that can complete does */
-    bool hush;      /* devices say nothing more on their own */
+    bool calm; /* no more faults: everything that can complete does */
+    bool hush; /* devices say nothing more on their own */
+    uint32_t connections;
     uint64_t trace; /* hash of everything that was decided, to compare two runs */
     struct {
-        uint64_t completions, short_reads, no_buffers, ended_multishots, accept_errors,
-            cancels_raced;
+        uint64_t completions, short_reads, no_buffers, ended_multishots, accept_errors, overflows,
+            index_failures;
     } seen;
 };
 
@@ -59,8 +61,12 @@ void connection_close(struct connection *connection, bool reset);
 /* Nothing refers to it any more. */
 bool connection_is_over(const struct connection *connection);
 
-/* Is anything on its way in this ring? */
-bool pretend_ring_is_idle(const struct gw_ring *ring);
+/* The kernel does what it can of what was submitted. */
+void pretend_ring_run(struct gw_ring *ring);
+/* Would a wait end at once? */
+bool pretend_ring_has_work(const struct gw_ring *ring);
+/* Its process is dead: every connection is cut off, and nothing completes any more. */
+void pretend_ring_kill(struct gw_ring *ring);
 /* Receive buffers that are neither free nor in a completion that was not taken yet. */
 uint32_t pretend_ring_buffers_on_loan(const struct gw_ring *ring);
 

@@ -1,189 +1,186 @@
 #include "world.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gw/base/assert.h>
-#include <gw/shard/shard.h>
-#include <gw/uplink/uplink.h>
 
-#include "pretend_disk.h"
+#include "client.h"
+#include "operator.h"
+#include "pretend_store.h"
 
 enum {
-    SHARDS_MAX = 3,
-    STEPS = 2500,
-    CALM_STEPS = 600, /* 100 ms each: every deadline passes                       */
-    HUSH_STEPS = 200, /* shorter than the silence that closes a session           */
-    STOP_STEPS = 1000,
-    OLD_CONNECTIONS_MAX = 4096,
     HASH_SEED = 12345,
+    DEVICES_MAX = 40,
+    CLIENTS_MAX = 6,
+    CALM_NS = 800000000,
+    CALM_STEPS = 50, /* every deadline passes                         */
+    HUSH_STEPS = 15, /* shorter than the silence that closes a session */
+    STOP_STEPS = 200,
+    TURNS_MAX = 30,
+    OLD_CONNECTIONS_MAX = 1024,
 };
 
 struct world {
     struct chance chance;
-    struct gw_shard *shards[SHARDS_MAX];
-    struct gw_ring *rings[SHARDS_MAX];
-    bool ended[SHARDS_MAX];
-    uint32_t shard_count;
-    struct pretend_disk *disk;
-    struct gw_uplink *uplink;
-    struct gw_penalty_table *penalties;
+    struct life life;
+    struct surroundings around;
     struct device devices[DEVICES_MAX];
     uint32_t device_count;
-    struct connection *old[OLD_CONNECTIONS_MAX]; /* the device left; the gateway has not yet */
+    struct client clients[CLIENTS_MAX];
+    uint32_t client_count;
+    struct operator operator;
+    struct connection *old[OLD_CONNECTIONS_MAX]; /* their device left; the gateway has not yet */
     uint32_t old_count;
-    struct world_result result;
+    uint32_t pace_ns;    /* a step takes as long, at most       */
+    uint32_t next_event; /* step                                */
+    uint32_t full_until; /* step                                */
+    bool stopping;
 };
 
-/* What each connection of a device has on disk: values of one connection have no gap. */
-static void on_durable(void *context, const struct gw_record *record)
+/* ---- a world ---- */
+
+static void on_durable(void *context, const struct gw_batch *batch, const struct gw_record *record)
 {
     struct world *w = context;
-    char value[VALUE_BYTES_MAX];
-    unsigned number, counter;
+    struct gw_batch_name name = {
+        .lane = batch->lane, .epoch = batch->epoch, .sequence = batch->sequence};
 
-    if (record->kind != GW_RECORD_PIN_WRITE || (record->flags & GW_RECORD_FROM_BRIDGE) != 0)
-        return; /* what another device wrote to it is none of its numbers */
-    gw_assert(record->value.size < sizeof value);
-    memcpy(value, record->value.data, record->value.size);
-    value[record->value.size] = '\0';
-    int fields = sscanf(value, "%u:%u", &number, &counter);
-
-    gw_assert(fields == 2 && number < w->device_count);
-    struct device *device = &w->devices[number];
-
-    w->result.updates_durable++;
-    /* A batch that was written twice tells its updates again; new ones come in order. */
-    if (counter > device->durable)
-        device->durable = counter;
+    pretend_trace(record->session ^ (uint64_t)record->sequence << 32);
+    ledger_durable(w->life.ledger, &name, record);
 }
 
-static void wake(void *context, uint32_t lane)
+/* One draw after the other: their order within an initializer would be the compiler's. */
+static void make_life(struct world *w, struct gw_index *index)
 {
-    struct world *w = context;
+    static const uint32_t fail_one_in[] = {0, 0, 300, 40};
+    struct chance *chance = &w->chance;
+    struct life *life = &w->life;
+    struct gw_shard_options *shard = &life->shard;
 
-    gw_shard_wake(w->shards[lane]);
-}
-
-static void make_uplink(struct world *w)
-{
-    struct gw_journal_options journal = {
-        .path = "/sim",
-        .segment_bytes = 128 << 10,
-        .zero_ahead_bytes = 8 << 10,
-        .seed = HASH_SEED,
+    life->chance = chance;
+    life->ledger = w->around.ledger;
+    life->index = index;
+    life->disk = pretend_disk_create(chance, HASH_SEED, on_durable, w);
+    life->shard_count = 1 + chance_below(chance, SHARDS_MAX);
+    life->segment_bytes = (16 << 10) << chance_below(chance, 3);
+    life->batches_per_lane = GW_LANE_BATCHES_MIN;
+    life->checkpoint_s = 1 + chance_below(chance, 3);
+    life->fail_one_in = fail_one_in[chance_below(chance, GW_ARRAY_COUNT(fail_one_in))];
+    pretend_disk_fail(life->disk, life->fail_one_in);
+    w->life.disk_has_failed = life->fail_one_in != 0;
+    pretend_store_begin(life->disk);
+    *shard = (struct gw_shard_options){
+        .handshakes_max = 8,
+        .tx_bytes_max = 2048,
+        .held_bytes_max = 512,
+        .downlink_pending_max = 4,
+        .bridge_sessions_max = 6,
+        .bridge_targets_max = 3,
+        .downlink_bytes_max = 256,
+        .handshake_s_max = 10,
+        .login_s_max = 10,
+        .linger_ms_max = 2000,
+        .send_s_max = 30,
+        .drain_s_max = 10,
+        .rate_frames_per_s = 20,
+        .rate_burst = 30,
+        .rate_over_s_max = 10,
+        .mismatch_delay_s = 5,
+        .mismatch_delay_s_max = 300,
+        .limits = {.frame_body_bytes_max = 4096,
+                   .heartbeat_default_s = 10,
+                   .heartbeat_min_s = 5,
+                   .heartbeat_max_s = 3600},
+        .http = {.enabled = true,
+                 .limits = {.head_bytes_max = 1024,
+                            .headers_max = 16,
+                            .body_bytes_max = 4096,
+                            .chunked_bytes_max = 4096},
+                 .value_bytes_max = 64,
+                 .answer_bytes_max = 1024,
+                 .points_max = 16,
+                 .point_age_s_max = 86400,
+                 .request_s_max = 20,
+                 .idle_s_max = 60},
+        .ring = {.files = 64, .buffer_bytes = 512},
+        .listeners = {{.fd = 0, .tls = false}},
+        .listener_count = 1,
     };
-    struct gw_journal_writer *writer;
-    struct gw_journal_recovery recovery;
-    char why[256];
-
-    w->disk = pretend_disk_create(&w->chance, HASH_SEED, on_durable, w);
-    journal.io = pretend_disk_io(w->disk);
-    do /* a disk that fails refuses to start; the operator tries again */
-        if (gw_journal_writer_open(&journal, &writer, &recovery, why, sizeof why) == 0)
-            break;
-    while (pretend_disk_faults(w->disk) < 1000);
-    struct gw_uplink_options uplink = {
-        .writer = writer,
-        .lane_count = w->shard_count,
-        .batches_per_lane = GW_LANE_BATCHES_MIN,
-        .gather_us = 2000,
-        .wake = wake,
-        .wake_context = w,
-    };
-    int err = gw_uplink_create(&uplink, &w->uplink);
-
-    gw_assert(err == 0);
+    shard->sessions_max = 8 + chance_below(chance, 40);
+    shard->accepts_pending = 1 + chance_below(chance, 6);
+    shard->chunk_count = 16 + chance_below(chance, 100);
+    shard->answers_max = 16u << chance_below(chance, 3);
+    shard->ring.buffers = 1u << chance_below(chance, 5);
 }
 
-static void make_shards(struct world *w, struct gw_index *index)
+static void make_devices(struct world *w)
 {
-    char why[256];
+    const uint32_t tokens = w->around.tokens->count;
+    /* Few tokens: takeovers. */
+    const uint32_t used = chance_one_in(&w->chance, 3) ? 4 : tokens;
 
-    for (uint32_t i = 0; i < w->shard_count; i++) {
-        struct gw_shard_options options = {
-            .number = i,
-            .count = w->shard_count,
-            .sessions_max = 8 + chance_below(&w->chance, 64),
-            .handshakes_max = 8,
-            .accepts_pending = 1 + chance_below(&w->chance, 6),
-            .chunk_count = 16 + chance_below(&w->chance, 200),
-            .answers_max = 64,
-            .tx_bytes_max = 2048,
-            .held_bytes_max = 512,
-            .downlink_pending_max = 4,
-            .bridge_sessions_max = 6,
-            .bridge_targets_max = 3,
-            .downlink_bytes_max = 256,
-            .handshake_s_max = 10,
-            .stranger_s_max = 3,
-            .login_s_max = 10,
-            .linger_ms_max = 2000,
-            .send_s_max = 30,
-            .drain_s_max = 10,
-            .rate_frames_per_s = 20,
-            .rate_burst = 30,
-            .rate_over_s_max = 10,
-            .mismatch_delay_s = 5,
-            .mismatch_delay_s_max = 300,
-            .limits = {.frame_body_bytes_max = 4096,
-                       .heartbeat_default_s = 10,
-                       .heartbeat_min_s = 5,
-                       .heartbeat_max_s = 3600},
-            .http = {.enabled = true,
-                     .limits = {.head_bytes_max = 512,
-                                .headers_max = 16,
-                                .body_bytes_max = 512,
-                                .chunked_bytes_max = 512},
-                     .value_bytes_max = 64,
-                     .answer_bytes_max = 512,
-                     .points_max = 16,
-                     .point_age_s_max = 3600,
-                     .request_s_max = 10,
-                     .idle_s_max = 10,
-                     .websocket = true,
-                     .websocket_message_bytes_max = 512},
-            .epoch = 1000,
-            .ring = {.files = 128,
-                     .buffers = 1u << chance_below(&w->chance, 5),
-                     .buffer_bytes = 512},
-            .listeners = {{.fd = 0, .tls = false}},
-            .listener_count = 1,
-            .index = index,
-            .lane = gw_uplink_lane(w->uplink, i),
-            .penalties = w->penalties,
-        };
-        int err = gw_shard_create(&options, &w->shards[i]);
-
-        gw_assert(err == 0);
-    }
-    for (uint32_t i = 0; i < w->shard_count; i++) {
-        gw_shard_peers_set(w->shards[i], w->shards);
-        int err = gw_shard_begin(w->shards[i], why, sizeof why);
-
-        gw_assert(err == 0);
-        w->rings[i] = gw_shard_ring(w->shards[i]);
-    }
-    for (uint32_t i = 0; i < w->shard_count; i++)
-        gw_shard_listen(w->shards[i]);
-}
-
-static void make_devices(struct world *w, const struct world_tokens *tokens)
-{
     w->device_count = 4 + chance_below(&w->chance, DEVICES_MAX - 4);
-    for (uint32_t i = 0; i < w->device_count; i++)
-        w->devices[i] = (struct device){
-            .number = i,
-            /* Some share a token; now and then one has a token that is in no index. */
-            .token = chance_one_in(&w->chance, 20) ? tokens->count
-                                                   : chance_below(&w->chance, tokens->count),
-            .stranger = chance_one_in(&w->chance, 10),
-            .websocket = chance_one_in(&w->chance, 4),
-            .rings = w->rings,
-            .ring_count = w->shard_count,
-            .back_ns = pretend.now_ns + (uint64_t)chance_below(&w->chance, 3000) * 1000000,
-        };
+    for (uint32_t i = 0; i < w->device_count; i++) {
+        struct device *device = &w->devices[i];
+
+        device->number = i;
+        /* Now and then one has a token that is in no index. */
+        device->token = chance_one_in(&w->chance, 20) ? tokens : chance_below(&w->chance, used);
+        device->stranger = chance_one_in(&w->chance, 20);
+        device->back_ns = pretend.now_ns + (uint64_t)chance_below(&w->chance, 1000) * 1000000;
+    }
+    w->client_count = chance_below(&w->chance, CLIENTS_MAX + 1);
+    for (uint32_t i = 0; i < w->client_count; i++)
+        w->clients[i] = (struct client){.number = i, .back_ns = pretend.now_ns};
+}
+
+static struct world *make_world(uint64_t seed, struct gw_index *index,
+                                const struct world_tokens *tokens)
+{
+    static const uint32_t paces_ns[] = {3000000, 20000000, 20000000, 200000000};
+    struct world *w = aligned_alloc(GW_CACHE_LINE, sizeof *w);
+
+    gw_assert(w != NULL);
+    memset(w, 0, sizeof *w);
+    w->chance.state = seed;
+    memset(&pretend, 0, sizeof pretend);
+    pretend.chance.state = seed ^ UINT64_C(0xABCDEF);
+    pretend.now_ns = UINT64_C(1000000000);
+    pretend.wall_us = UINT64_C(1700000000000000);
+    w->around = (struct surroundings){
+        .tokens = tokens, .ledger = ledger_create(tokens), .chance = &w->chance};
+    make_life(w, index);
+    w->around.rings = w->life.rings;
+    w->around.ring_count = w->life.shard_count;
+    w->pace_ns = paces_ns[chance_below(&w->chance, GW_ARRAY_COUNT(paces_ns))];
+    make_devices(w);
+    return w;
+}
+
+/* ---- lives ---- */
+
+static void begin(struct world *w)
+{
+    life_begin(&w->life);
+    operator_begin(&w->operator);
+}
+
+static void kill_and_begin(struct world *w)
+{
+    life_kill(&w->life);
+    begin(w);
+}
+
+/* ---- a step ---- */
+
+static void retire_connection(struct world *w, struct connection *before,
+                              const struct connection *after)
+{
+    if (before == NULL || before == after)
+        return;
+    gw_assert(w->old_count < OLD_CONNECTIONS_MAX);
+    w->old[w->old_count++] = before;
 }
 
 static void forget_old_connections(struct world *w)
@@ -198,151 +195,286 @@ static void forget_old_connections(struct world *w)
     w->old_count = kept;
 }
 
-static void step_devices(struct world *w, const struct world_tokens *tokens, bool calm)
+static void step_people(struct world *w)
 {
     for (uint32_t i = 0; i < w->device_count; i++) {
-        struct device *device = &w->devices[i];
-        struct connection *before = device->connection;
+        struct connection *before = w->devices[i].connection;
 
-        if (!calm && chance_below(&w->chance, 3) != 0)
+        if (!pretend.calm && chance_below(&w->chance, 3) != 0)
             continue;
-        device_step(device, tokens, &w->chance, calm);
-        if (before != NULL && device->connection != before) {
-            gw_assert(w->old_count < OLD_CONNECTIONS_MAX);
-            w->old[w->old_count++] = before;
-        }
+        device_step(&w->devices[i], &w->around);
+        retire_connection(w, before, w->devices[i].connection);
     }
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        struct connection *before = w->clients[i].connection;
+
+        client_step(&w->clients[i], &w->around);
+        retire_connection(w, before, w->clients[i].connection);
+    }
+    operator_step(&w->operator, w->life.shards[0], w->around.tokens, &w->chance,
+                  !pretend.hush && !w->stopping);
     forget_old_connections(w);
 }
 
-static void step_shards(struct world *w)
+/* A shard that sleeps is not turned: a wake that it did not ask for, or did not get, is missed. */
+static bool is_awake(const struct world *w, uint32_t shard)
 {
-    uint32_t start = chance_below(&w->chance, w->shard_count);
+    return pretend_ring_has_work(w->life.rings[shard]) ||
+           pretend.now_ns >= w->life.sleeps_until_ns[shard];
+}
 
-    for (uint32_t n = 0; n < w->shard_count; n++) {
-        uint32_t i = (start + n) % w->shard_count;
+static void turn(struct world *w, uint32_t shard)
+{
+    struct life *life = &w->life;
 
-        if (w->ended[i] || (!pretend.calm && chance_one_in(&w->chance, 4)))
+    life->ended[shard] = !gw_shard_turn(life->shards[shard], 0);
+    if (chance_one_in(&w->chance, 4))
+        gw_shard_check(life->shards[shard]);
+    if (life->ended[shard])
+        return;
+    uint64_t ns = gw_shard_sleep_ns(life->shards[shard]);
+
+    life->sleeps_until_ns[shard] =
+        ns > UINT64_MAX - pretend.now_ns ? UINT64_MAX : pretend.now_ns + ns;
+}
+
+/* False: nobody had anything to do. */
+static bool step_shards(struct world *w)
+{
+    struct life *life = &w->life;
+    bool any = false;
+    uint32_t start = chance_below(&w->chance, life->shard_count);
+
+    for (uint32_t n = 0; n < life->shard_count; n++) {
+        uint32_t i = (start + n) % life->shard_count;
+
+        if (life->ended[i] || (!pretend.calm && chance_one_in(&w->chance, 4)))
             continue;
-        w->ended[i] = !gw_shard_turn(w->shards[i], 0);
-        gw_shard_check(w->shards[i]);
+        pretend_ring_run(life->rings[i]);
+        if (!is_awake(w, i))
+            continue;
+        turn(w, i);
+        any = true;
+    }
+    return any;
+}
+
+static void step_uplink(struct world *w)
+{
+    if (!pretend.calm && chance_one_in(&w->chance, 3))
+        return;
+    (void)gw_uplink_step(w->life.uplink);
+    if (chance_one_in(&w->chance, 6))
+        gw_uplink_rest(w->life.uplink);
+}
+
+/* Who looks on. */
+static void step_readers(struct world *w)
+{
+    if (chance_one_in(&w->chance, 64))
+        ledger_check_values(w->life.ledger, w->life.reader);
+    if (chance_one_in(&w->chance, 64))
+        life_follow_log(&w->life, !w->life.disk_has_failed);
+}
+
+static void step(struct world *w)
+{
+    uint64_t ns = pretend.calm ? CALM_NS : chance_below(&w->chance, w->pace_ns);
+
+    pretend.now_ns += ns;
+    pretend.wall_us += ns / 1000;
+    step_people(w);
+    /* When it is calm a step is long, and whatever is there to do is done in it. */
+    for (int turns = 0; step_shards(w) && pretend.calm && turns < TURNS_MAX; turns++)
+        step_uplink(w);
+    step_uplink(w);
+    if (pretend_disk_is_dead(w->life.disk)) /* in the middle of what the uplink did */
+        kill_and_begin(w);
+    step_readers(w);
+}
+
+/* ---- what befalls it ---- */
+
+static void calm_down(struct world *w)
+{
+    pretend.calm = true;
+    pretend_disk_die_in(w->life.disk, 0);
+    pretend_disk_fail(w->life.disk, 0);
+    pretend_disk_fill(w->life.disk, false);
+}
+
+static void stop(struct world *w)
+{
+    bool all = false;
+
+    w->stopping = true;
+    for (uint32_t i = 0; i < w->life.shard_count; i++)
+        gw_shard_stop(w->life.shards[i]);
+    for (int n = 0; n < STOP_STEPS && !all; n++) {
+        step(w);
+        all = true;
+        for (uint32_t i = 0; i < w->life.shard_count; i++)
+            all = all && w->life.ended[i];
+    }
+    gw_assert(all);
+    life_end(&w->life);
+    w->stopping = false;
+}
+
+static void restart(struct world *w)
+{
+    calm_down(w);
+    stop(w);
+    pretend.calm = false;
+    pretend_disk_fail(w->life.disk, w->life.fail_one_in);
+    begin(w);
+}
+
+static void move_wall_clock(struct world *w)
+{
+    uint64_t us = chance_below(&w->chance, 1u << 31);
+
+    us <<= chance_below(&w->chance, 12);
+    if (chance_one_in(&w->chance, 2))
+        pretend.wall_us += us;
+    else
+        pretend.wall_us -= us < pretend.wall_us / 2 ? us : pretend.wall_us / 2;
+}
+
+static void befall(struct world *w, uint32_t now)
+{
+    struct chance *chance = &w->chance;
+
+    if (w->full_until != 0 && now >= w->full_until) {
+        pretend_disk_fill(w->life.disk, false);
+        w->full_until = 0;
+    }
+    if (now < w->next_event)
+        return;
+    w->next_event = now + 20 + chance_below(chance, 200);
+    switch (chance_below(chance, 8)) {
+    case 0:
+        life_kill(&w->life);
+        if (chance_one_in(chance, 4))
+            pretend_store_damage();
+        if (chance_one_in(chance, 4)) /* again, while it starts */
+            pretend_disk_die_in(w->life.disk, 1 + chance_below(chance, 60));
+        begin(w);
+        break;
+    case 1:
+    case 2:
+        pretend_disk_die_in(w->life.disk, 1 + chance_below(chance, 40));
+        break;
+    case 3:
+        restart(w);
+        break;
+    case 4:
+        pretend_disk_fill(w->life.disk, true);
+        w->life.disk_has_failed = true;
+        w->full_until = now + 10 + chance_below(chance, 60);
+        break;
+    case 5:
+        move_wall_clock(w);
+        break;
+    case 6: /* the machine slept */
+        pretend.now_ns += UINT64_C(30000000000);
+        pretend.wall_us += 30000000;
+        break;
+    default:
+        break;
     }
 }
 
-static void step(struct world *w, const struct world_tokens *tokens)
-{
-    uint64_t ns = pretend.calm ? 100000000 : chance_below(&w->chance, 20000000);
-
-    if (!pretend.calm && chance_one_in(&w->chance, 500))
-        ns += UINT64_C(30000000000); /* the machine slept */
-    pretend.now_ns += ns;
-    pretend.wall_us += ns / 1000;
-    step_devices(w, tokens, pretend.calm);
-    step_shards(w);
-    if (pretend.calm || !chance_one_in(&w->chance, 3))
-        (void)gw_uplink_step(w->uplink);
-}
+/* ---- the end ---- */
 
 /* One live session per token, as far as the shards know. */
 static void check_one_live_per_device(const struct world *w)
 {
-    static uint32_t seen[4096];
+    bool seen[GW_ARRAY_COUNT(w->around.tokens->of_device)] = {false};
 
-    memset(seen, 0, sizeof seen);
-    for (uint32_t i = 0; i < w->shard_count; i++) {
+    for (uint32_t i = 0; i < w->life.shard_count; i++) {
         uint32_t device, cursor = 0;
 
-        while ((device = gw_shard_next_live(w->shards[i], &cursor)) != 0) {
-            gw_assert(device < GW_ARRAY_COUNT(seen));
-            gw_assert(++seen[device] == 1);
+        while ((device = gw_shard_next_live(w->life.shards[i], &cursor)) != 0) {
+            gw_assert(device < GW_ARRAY_COUNT(seen) && !seen[device]);
+            seen[device] = true;
         }
     }
 }
 
-static void settle(struct world *w, const struct world_tokens *tokens)
+static void settle(struct world *w)
 {
-    pretend.calm = true;
-    pretend_disk_calm(w->disk);
+    calm_down(w);
     for (int i = 0; i < CALM_STEPS; i++)
-        step(w, tokens);
+        step(w);
     pretend.hush = true;
     for (int i = 0; i < HUSH_STEPS; i++)
-        step(w, tokens);
+        step(w);
     check_one_live_per_device(w);
-    for (uint32_t i = 0; i < w->shard_count; i++) /* every message was answered */
-        gw_assert(gw_counter_read(&gw_shard_metrics(w->shards[i])->downlinks_pending) == 0);
+    for (uint32_t i = 0; i < w->life.shard_count; i++) /* every message was answered */
+        gw_assert(gw_counter_read(&gw_shard_metrics(w->life.shards[i])->downlinks_pending) == 0);
+    gw_assert(operator_waits(&w->operator) == 0);
     for (uint32_t i = 0; i < w->device_count; i++) /* nothing waits for ever on a sound disk */
-        gw_assert(w->devices[i].connection == NULL || w->devices[i].ping_id == 0);
+        gw_assert(w->devices[i].connection == NULL || w->devices[i].ping.id == 0);
+    for (uint32_t i = 0; i < w->client_count; i++)
+        gw_assert(w->clients[i].connection == NULL || !w->clients[i].connection->accepted ||
+                  w->clients[i].request_count == 0);
 }
 
-static void stop(struct world *w, const struct world_tokens *tokens)
+static struct world_result add_up(struct world *w)
 {
-    bool all = false;
+    struct world_result result = {
+        .trace = pretend.trace,
+        .completions = pretend.seen.completions,
+        .faults = pretend_disk_faults(w->life.disk) + pretend.seen.accept_errors +
+                  pretend.seen.no_buffers + pretend.seen.ended_multishots +
+                  pretend.seen.short_reads + pretend.seen.overflows,
+        .acknowledged = ledger_acknowledged_count(w->around.ledger),
+        .durable = ledger_durable_count(w->around.ledger),
+        .lost = ledger_lost_count(w->around.ledger),
+        .life = w->life.counts,
+    };
 
-    for (uint32_t i = 0; i < w->shard_count; i++)
-        gw_shard_stop(w->shards[i]);
-    for (int i = 0; i < STOP_STEPS && !all; i++) {
-        step(w, tokens);
-        all = true;
-        for (uint32_t s = 0; s < w->shard_count; s++)
-            all = all && w->ended[s];
-    }
-    gw_assert(all);
-    for (uint32_t i = 0; i < w->shard_count; i++) {
-        const struct gw_shard_metrics *metrics = gw_shard_metrics(w->shards[i]);
-
-        gw_assert(gw_counter_read(&metrics->sessions) == 0);
-        gw_assert(gw_counter_read(&metrics->chunks_taken) == 0);
-        gw_assert(pretend_ring_buffers_on_loan(w->rings[i]) == 0);
-        w->result.logins += gw_counter_read(&metrics->logins);
-        w->result.websockets += gw_counter_read(&metrics->websockets);
-        w->result.takeovers += gw_counter_read(&metrics->replaced);
-        gw_shard_end(w->shards[i]);
-    }
-    while (gw_uplink_step(w->uplink) > 0)
-        ;
-}
-
-struct world_result world_run(uint64_t seed, struct gw_index *index,
-                              const struct world_tokens *tokens)
-{
-    struct world *w = calloc(1, sizeof *w);
-    struct world_result result;
-
-    gw_assert(w != NULL);
-    w->chance.state = seed;
-    memset(&pretend, 0, sizeof pretend);
-    pretend.chance.state = seed ^ UINT64_C(0xABCDEF);
-    pretend.now_ns = UINT64_C(1000000000);
-    pretend.wall_us = UINT64_C(1700000000000000);
-    w->shard_count = 1 + chance_below(&w->chance, SHARDS_MAX);
-    w->penalties = calloc(1, sizeof *w->penalties);
-    make_uplink(w);
-    make_shards(w, index);
-    make_devices(w, tokens);
-    for (int i = 0; i < STEPS; i++)
-        step(w, tokens);
-    settle(w, tokens);
-    stop(w, tokens);
     for (uint32_t i = 0; i < w->device_count; i++) {
-        w->result.updates_acked += w->devices[i].acked;
-        w->result.bridged += w->devices[i].bridged;
-        gw_assert(w->devices[i].durable >= w->devices[i].acked);
-        free(w->devices[i].connection);
+        result.bridged += w->devices[i].bridged;
+        result.forwarded += w->devices[i].forwarded;
+        result.synced += w->devices[i].synced;
+        result.told += w->devices[i].told;
     }
+    return result;
+}
+
+static void end_world(struct world *w)
+{
+    for (uint32_t i = 0; i < w->device_count; i++)
+        free(w->devices[i].connection);
+    for (uint32_t i = 0; i < w->client_count; i++)
+        free(w->clients[i].connection);
     for (uint32_t i = 0; i < w->old_count; i++)
         free(w->old[i]);
-    for (uint32_t i = 0; i < w->shard_count; i++)
-        gw_shard_destroy(w->shards[i]);
-    gw_uplink_destroy(w->uplink);
-    w->result.trace = pretend.trace;
-    w->result.completions = pretend.seen.completions;
-    w->result.faults = pretend_disk_faults(w->disk) + pretend.seen.accept_errors +
-                       pretend.seen.no_buffers + pretend.seen.ended_multishots +
-                       pretend.seen.short_reads;
-    pretend_disk_destroy(w->disk);
-    free(w->penalties);
-    result = w->result;
+    pretend_disk_destroy(w->life.disk);
+    ledger_destroy(w->around.ledger);
     free(w);
+}
+
+struct world_result world_run(uint64_t seed, uint32_t steps, struct gw_index *index,
+                              const struct world_tokens *tokens)
+{
+    struct world *w = make_world(seed, index, tokens);
+
+    begin(w);
+    for (uint32_t i = 0; i < steps; i++) {
+        befall(w, i);
+        step(w);
+    }
+    settle(w);
+    stop(w);
+    life_begin(&w->life); /* what was left in peace is found in peace */
+    life_kill(&w->life);
+
+    struct world_result result = add_up(w);
+
+    end_world(w);
+    result.steps = steps;
     return result;
 }

@@ -121,6 +121,7 @@ static void a_full_disk_is_waited_for(void **state)
     play_until("tollgate_journal_stalled", 1);
     assert_int_equal(sys_admin_get(&gateway, "/readyz", NULL), 503);
     play_until("tollgate_parked_for_lane_total", 1);
+    hold(1); /* what was durable before is still on its way */
     answered = sys_ledger_answered(&ledger);
     hold((hold_s + 1) / 2);
     assert_int_equal(sys_ledger_answered(&ledger), answered);

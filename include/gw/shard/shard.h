@@ -140,6 +140,11 @@ const struct gw_shard_metrics *gw_shard_metrics(const struct gw_shard *shard);
 /* Asserts every invariant of the shard; walks everything. */
 void gw_shard_check(const struct gw_shard *shard);
 struct gw_ring *gw_shard_ring(const struct gw_shard *shard);
+/*
+ * How long nothing can happen that nobody wakes it for: what the next turn would wait. Every wake
+ * that it needs was asked for.
+ */
+uint64_t gw_shard_sleep_ns(struct gw_shard *shard);
 /* Devices with a live session, one a call; *cursor starts at 0. 0 after the last. */
 uint32_t gw_shard_next_live(const struct gw_shard *shard, uint32_t *cursor);
 

@@ -62,6 +62,8 @@ void gw_uplink_stop(struct gw_uplink *uplink);
  * there. Returns how many batches became durable.
  */
 uint32_t gw_uplink_step(struct gw_uplink *uplink);
+/* By hand as well: what the thread does in an idle moment, with a second behind it. */
+void gw_uplink_rest(struct gw_uplink *uplink);
 
 /* How hard it is to make updates durable. A level holds for the worst lane. */
 enum gw_pressure {

@@ -23,6 +23,7 @@
 
 #include <gw/base/bytes.h>
 #include <gw/base/defs.h>
+#include <gw/journal/io.h>
 #include <gw/journal/segment.h>
 
 struct gw_values;
@@ -51,8 +52,10 @@ enum { GW_VALUES_MEMORY_BYTES_MIN = 4 << 20 };
 struct gw_values_options {
     const char *path;         /* folder of the store; made when missing                       */
     const char *journal_path; /* its writer is open, by this process, and has written nothing */
-    uint64_t memory_bytes;    /* for both tables; at least GW_VALUES_MEMORY_BYTES_MIN         */
-    uint32_t checkpoint_s;    /* a table that is older is frozen                              */
+    struct gw_journal_position journal_end; /* it is at least as long                         */
+    const struct gw_journal_io *journal_io; /* NULL: the operating system                     */
+    uint64_t memory_bytes; /* for both tables; at least GW_VALUES_MEMORY_BYTES_MIN         */
+    uint32_t checkpoint_s; /* a table that is older is frozen                              */
 };
 
 /* What opening found. */

@@ -502,6 +502,36 @@ static void stalled_start_shows_readers_what_was_recovered(void **state)
     kit_dir_remove(&dir);
 }
 
+/* While nothing can be written, a reader sees all that was found. */
+static void stalled_start_shows_what_was_recovered(void **state)
+{
+    struct kit_dir dir;
+    struct kit_disk disk;
+    struct gw_journal_options options = {.path = dir.path, .segment_bytes = 1 << 20};
+    struct gw_journal_recovery recovery;
+    struct gw_journal_writer *writer;
+    char path[256], why[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 1), 0);
+    gw_journal_writer_close(writer, false);
+    (void)snprintf(path, sizeof path, "%s/mark", dir.path);
+    kit_file_write(path, "", 0); /* a power cut took it: it is never synced */
+    kit_disk_init(&disk);
+    disk.fail_with = -ENOSPC;
+    disk.only_data = true;
+    disk.fail_at = 3; /* the header of the new segment */
+    options.io = &disk.io;
+    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
+    assert_true(recovery.stalled);
+    assert_int_equal(kit_read(&dir, beginning).batches, 3);
+    gw_journal_writer_close(writer, false);
+    kit_dir_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +549,7 @@ int main(void)
         cmocka_unit_test(killed_writer_leaves_everything_it_reported),
         cmocka_unit_test(full_disk_at_start_opens_stalled_and_recovers),
         cmocka_unit_test(stalled_start_shows_readers_what_was_recovered),
+        cmocka_unit_test(stalled_start_shows_what_was_recovered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,80 @@
+/*
+ * What was written, by whom, and what has become of it: the truth that the gateway is held to.
+ *
+ * Each update has a number of its own, which is the value that is written; so wherever a value
+ * turns up it says where it belongs. Numbers grow, and one writer's updates reach the log in their
+ * order.
+ *
+ *     written --its batch was synced, or was found by a recovery--> durable --told so-->
+ * acknowledged
+ *        |
+ *        +--> refused, or lost with its connection: never seen again
+ */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <gw/base/bytes.h>
+#include <gw/journal/batch.h>
+#include <gw/journal/io.h>
+#include <gw/token/index.h>
+#include <gw/values/values.h>
+
+enum { TOKENS_MAX = 64, UPDATES_MAX = 1 << 13, PIN_FIRST = 5, PINS = 4 };
+
+/* Valid tokens of the world's index; one more that is in no index. */
+struct world_tokens {
+    uint32_t count;
+    char text[TOKENS_MAX + 1][GW_TOKEN_TEXT_BYTES];
+    uint32_t device[TOKENS_MAX]; /* its number in the index                      */
+    uint8_t of_device[256];      /* and back                                     */
+    bool needs_info[TOKENS_MAX]; /* its product's devices must name the product  */
+};
+
+struct ledger;
+
+struct ledger *ledger_create(const struct world_tokens *tokens);
+void ledger_destroy(struct ledger *ledger);
+
+/*
+ * A new update and its number, 0 when there were enough. `connection` numbers the connections of
+ * all writers, `nth` the updates of one from 1; with `every`, no update of it may be left out in
+ * front of one that is in the log.
+ */
+uint32_t ledger_write(struct ledger *ledger, uint32_t connection, uint32_t nth, bool every,
+                      uint32_t token, uint8_t pin);
+void ledger_acknowledged(struct ledger *ledger, uint32_t number);
+void ledger_refused(struct ledger *ledger, uint32_t number);
+
+/* The number that a value names; it must be one that was written to this pin of this token. */
+uint32_t ledger_number(const struct ledger *ledger, struct gw_bytes value, uint32_t token,
+                       uint8_t pin);
+/* How many updates were durable when this one became so, itself among them; 0: it is not. */
+uint32_t ledger_version(const struct ledger *ledger, uint32_t number);
+/* The last durable update of a pin; 0: none. */
+uint32_t ledger_last(const struct ledger *ledger, uint32_t token, uint8_t pin);
+
+/* A record has become durable. */
+void ledger_durable(struct ledger *ledger, const struct gw_batch_name *batch,
+                    const struct gw_record *record);
+/*
+ * A gateway has begun, or ended, with this log: reads all of it. What was durable must be there, in
+ * its order; what is not there is lost.
+ */
+void ledger_read_log(struct ledger *ledger, const char *path, const struct gw_journal_io *io);
+/*
+ * Somebody reads the log while it is written: nothing but what is durable and, if no mark failed to
+ * be written, all of that.
+ */
+void ledger_follow_log(struct ledger *ledger, const char *path, const struct gw_journal_io *io,
+                       bool marked);
+/* The last values are those of the log. */
+void ledger_check_values(const struct ledger *ledger, struct gw_values_reader *reader);
+
+uint64_t ledger_durable_count(const struct ledger *ledger);
+uint64_t ledger_acknowledged_count(const struct ledger *ledger);
+uint64_t ledger_lost_count(const struct ledger *ledger);
+
+#endif

@@ -1,0 +1,41 @@
+#!/bin/sh
+# mutations.sh [SEEDS] [NAME ...]
+#
+# Breaks the gateway in one place after the other (mutations/NAME.patch) and lets the simulation run
+# until it notices, for SEEDS seeds at most (5000). Works on a copy of the tree. Fails when one goes
+# unnoticed or no longer applies. Takes some minutes.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+seeds=${1:-5000}
+[ $# -gt 0 ] && shift
+copy=$(mktemp -d "${TMPDIR:-/tmp}/tollgate-mutations-XXXXXX")
+trap 'rm -rf "$copy"' EXIT
+trap 'exit 130' INT TERM
+
+cd "$here/../.."
+tar -c --exclude=./build --exclude=./.git . | tar -x -C "$copy"
+cd "$copy"
+sed -i 's/ -Werror//' cmake/Warnings.cmake # what is broken may leave something unused
+cmake -G Ninja -S . -B build -DGW_BENCH=OFF >configure.log
+build() { ninja -C build sim >build.log 2>&1 || { cat build.log; exit 1; }; }
+build
+./build/tests/sim/sim --seeds 20 >/dev/null # the tree as it is passes
+
+[ $# -gt 0 ] || set -- $(cd tests/sim/mutations && ls | sed 's/\.patch$//')
+missed=0
+for name; do
+    if ! patch -s -p1 <"tests/sim/mutations/$name.patch"; then
+        echo "$name: does not apply"
+        exit 1
+    fi
+    build
+    if timeout 120 ./build/tests/sim/sim --seeds "$seeds" >run.log 2>&1; then
+        echo "$name: NOT NOTICED in $seeds seeds"
+        missed=1
+    else
+        printf '%-40s seed %s: %s\n' "$name" \
+            "$(sed -n 's/^repeat with: sim --seed //p' run.log)" "$(sed -n 's/^assertion failed: //p' run.log)"
+    fi
+    patch -s -R -p1 <"tests/sim/mutations/$name.patch"
+done
+exit $missed
