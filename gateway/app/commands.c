@@ -279,8 +279,9 @@ static const struct kind *read_kind(struct reading *r)
         if (strcmp(name, kinds[i].name) == 0)
             kind = &kinds[i];
     if (kind == NULL) {
-        (void)refuse(r, "\"cmd\" is \"send\", \"ota\", \"reboot\", \"app\", \"status\", \"locked\", "
-                        "\"ban\" or \"unban\"");
+        (void)refuse(r,
+                     "\"cmd\" is \"send\", \"ota\", \"reboot\", \"app\", \"status\", \"locked\", "
+                     "\"ban\" or \"unban\"");
         return NULL;
     }
     json_object_foreach(r->object, key, value)

@@ -78,7 +78,8 @@ struct condition {
 };
 
 static const struct condition conditions[] = {
-    {SYS_socket, 0, UINT32_MAX, AF_UNIX}, /* the service manager and who binds devices are told by it */
+    {SYS_socket, 0, UINT32_MAX,
+     AF_UNIX}, /* the service manager and who binds devices are told by it */
 #if !GW_SANITIZED
     {SYS_mmap, 2, PROT_EXEC, 0}, /* no code comes into the process any more */
     {SYS_mprotect, 2, PROT_EXEC, 0},

@@ -228,9 +228,10 @@ static bool token_is_refused(struct gw_shard *sh, const struct gw_session *s,
     /* Such a product's updates count only once its info frame named it, and HTTP has none. */
     if ((grant->product_flags & GW_PRODUCT_INFO_REQUIRED) != 0 && !call->binds) {
         call->status = 403;
-        call->message = (grant->product_flags & GW_PRODUCT_PROVISIONS) != 0
-                            ? "The device has to be provisioned first."
-                            : "This product's devices must name it, which needs the device protocol.";
+        call->message =
+            (grant->product_flags & GW_PRODUCT_PROVISIONS) != 0
+                ? "The device has to be provisioned first."
+                : "This product's devices must name it, which needs the device protocol.";
         return true;
     }
     return false;

@@ -53,8 +53,8 @@ struct http_call {
     struct gw_bytes token;                /* as it came; empty when there is none, or several   */
     bool token_unknown; /* it was looked up, and the index does not hold it: a failure to count */
     uint32_t token_tag;
-    enum gw_login login;                  /* what the index says of it, once it was asked       */
-    struct gw_bytes segment;              /* of a path that names a pin, or a file              */
+    enum gw_login login;     /* what the index says of it, once it was asked       */
+    struct gw_bytes segment; /* of a path that names a pin, or a file              */
     enum {
         HTTP_CALL_RECORDS,
         HTTP_CALL_POINTS,

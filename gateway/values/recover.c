@@ -84,11 +84,13 @@ static int open_or_rebuild(struct gw_values *values, struct gw_values_recovery *
 static int keep_log(const struct gw_values *values)
 {
     struct gw_journal_position from = values->checkpoint.position, held;
-    int err = gw_cursor_read(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, &held);
+    int err =
+        gw_cursor_read(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, &held);
 
     if (err == 0 && !gw_journal_position_is_before(from, held))
         return 0;
-    return gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, from);
+    return gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR,
+                            from);
 }
 
 static int replay_from(struct gw_values *values, struct gw_journal_reader *reader,

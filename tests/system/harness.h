@@ -31,20 +31,20 @@
 #define SYS_PRODUCT "TMPL0vFkFmJM7"
 
 struct sys_gateway_options {
-    uint32_t shards;        /* 0: two                                                     */
-    uint32_t sessions;      /* sessions_per_shard; 0: 2048                                */
-    uint32_t drain_s;       /* drain.s_max; 0: five                                       */
-    const char *config;     /* further groups of the configuration file, or NULL          */
-    const char *lockout;    /* of its group lockout; NULL: off, for tests guess tokens    */
-    const char *flapping;   /* of its group flapping; NULL: off, for tests log in often   */
-    const char *tls;        /* further settings of its group tls, or NULL                 */
-    const char *listener;   /* further settings of each listener, or NULL                 */
-    const char *const *env; /* further "NAME=value" for it; NULL with slow_disk           */
-    const char *journal;    /* those of its group journal but for the path, or NULL       */
+    uint32_t shards;          /* 0: two                                                     */
+    uint32_t sessions;        /* sessions_per_shard; 0: 2048                                */
+    uint32_t drain_s;         /* drain.s_max; 0: five                                       */
+    const char *config;       /* further groups of the configuration file, or NULL          */
+    const char *lockout;      /* of its group lockout; NULL: off, for tests guess tokens    */
+    const char *flapping;     /* of its group flapping; NULL: off, for tests log in often   */
+    const char *tls;          /* further settings of its group tls, or NULL                 */
+    const char *listener;     /* further settings of each listener, or NULL                 */
+    const char *const *env;   /* further "NAME=value" for it; NULL with slow_disk           */
+    const char *journal;      /* those of its group journal but for the path, or NULL       */
     const char *journal_path; /* of the log's folder; NULL: one in the installation's     */
-    const char *program;    /* NULL: the gateway                                          */
-    bool slow_disk;         /* preloads the library whose fdatasync sys_disk_stall stops  */
-    bool debug;             /* log.level = debug                                          */
+    const char *program;      /* NULL: the gateway                                          */
+    bool slow_disk;           /* preloads the library whose fdatasync sys_disk_stall stops  */
+    bool debug;               /* log.level = debug                                          */
 };
 
 struct sys_gateway {

@@ -50,8 +50,8 @@ struct gw_shard_http_options {
     uint32_t idle_s_max;       /* for the next request                                         */
     bool websocket;            /* devices may log in inside of one                             */
     uint32_t websocket_message_bytes_max;
-    const char *cors_origin;   /* NULL: pages of other origins may not read our answers        */
-    const char *acme_folder;   /* NULL: no challenge of ACME is answered                       */
+    const char *cors_origin; /* NULL: pages of other origins may not read our answers        */
+    const char *acme_folder; /* NULL: no challenge of ACME is answered                       */
 };
 
 struct gw_shard_options {
@@ -90,9 +90,9 @@ struct gw_shard_options {
     struct gw_penalty_table *penalties;
     struct gw_lockout *lockout;  /* of all shards, of addresses; NULL: nobody is locked out    */
     struct gw_lockout *flapping; /* of all shards, of tokens; NULL: they log in as they like   */
-    struct gw_values *values; /* NULL: HARDWARE_SYNC brings nothing back */
-    struct gw_binder *binder; /* NULL: no device can be bound            */
-    struct gw_audit *audit;   /* NULL: there is no audit log; this shard puts as its number */
+    struct gw_values *values;    /* NULL: HARDWARE_SYNC brings nothing back */
+    struct gw_binder *binder;    /* NULL: no device can be bound            */
+    struct gw_audit *audit;      /* NULL: there is no audit log; this shard puts as its number */
 };
 
 struct gw_shard_metrics {
