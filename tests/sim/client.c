@@ -299,6 +299,7 @@ void client_step(struct client *client, const struct surroundings *around)
                         (uint16_t)(9000 + client->number));
         client->sent = 0;
         client->says_close = false;
+        return; /* it speaks from the next step on */
     }
     listen_to(client, around);
     if (client->connection->gateway_shut || client->connection->gateway_closed ||

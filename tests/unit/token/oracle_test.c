@@ -18,16 +18,7 @@ enum {
     TOKENS = 256, /* of each kind */
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DIFFERENCE_MAX 0.40
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DIFFERENCE_MAX 0.40
-#endif
-#endif
-#ifndef DIFFERENCE_MAX
 #define DIFFERENCE_MAX 0.10 /* of the faster one */
-#endif
 
 enum kind { KNOWN, NEARLY, TAKEN_AWAY, UNKNOWN, KINDS };
 
