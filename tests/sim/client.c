@@ -65,7 +65,7 @@ static void judge_value(const struct request *request, uint8_t pin, struct gw_by
 static void judge_all(const struct request *request, const struct response *response,
                       const struct ledger *ledger)
 {
-    for (uint8_t i = 0; i < PINS; i++) {
+    for (unsigned i = 0; i < PINS; i++) {
         char name[8];
         size_t name_bytes, at = 0, end;
 

@@ -244,7 +244,7 @@ void ledger_follow_log(struct ledger *ledger, const char *path, const struct gw_
 void ledger_check_values(const struct ledger *ledger, struct gw_values_reader *reader)
 {
     for (uint32_t token = 0; token < ledger->tokens->count; token++)
-        for (uint8_t i = 0; i < PINS; i++) {
+        for (unsigned i = 0; i < PINS; i++) {
             uint32_t number = ledger->last[token][i];
             uint8_t pin = (uint8_t)(PIN_FIRST + i);
             struct gw_value value;

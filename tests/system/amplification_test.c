@@ -261,8 +261,8 @@ static int start(void **state)
     for (int t = 0; t < SYS_TRANSPORTS; t++) {
         sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)t));
         sys_must(&gateway, &c, sys_client_login(&c, insider.token, GW_RESPONSE_OK));
-        for (uint16_t id = 2; id < 2 + RECEIVES; id++) /* a receive buffer each, in turn */
-            sys_must(&gateway, &c, sys_client_ping(&c, id));
+        for (unsigned id = 2; id < 2 + RECEIVES; id++) /* a receive buffer each, in turn */
+            sys_must(&gateway, &c, sys_client_ping(&c, (uint16_t)id));
         sys_client_close(&c);
     }
     settle();

@@ -205,7 +205,7 @@ static void what_no_client_may_send_is_refused_with_its_code(void **state)
         uint16_t code;
         bool refused;
     } rows[] = {
-#define ROW(text, code, refused) {text, sizeof text - 1, code, refused}
+#define ROW(text, code, refused) {text, sizeof(text) - 1, code, refused}
 #define MASK                     "\0\0\0\0"
         ROW("\x81\x82" MASK "hi", 1003, true), /* text                      */
         ROW("\x82\x02hi", 1002, true),         /* not masked                */
