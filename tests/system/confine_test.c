@@ -52,10 +52,14 @@ static void do_something(void)
 
 static int try_inside(const char *act, unsigned nth)
 {
-    char *text;
+    char *text, *fresh;
     int result;
 
-    sys_check(&gateway, sys_file_write(order, act), "%s: %s", order, strerror(errno));
+    /* Whole or not at all: it is looked for all the time. */
+    fresh = sys_text("%s.new", order);
+    sys_check(&gateway, sys_file_write(fresh, act) && rename(fresh, order) == 0, "%s: %s", order,
+              strerror(errno));
+    free(fresh);
     do_something();
     text = sys_gateway_log_wait(&gateway, "intruder", nth, "result");
     result = (int)strtol(text, NULL, 10);
