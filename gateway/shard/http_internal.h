@@ -1,6 +1,6 @@
 /*
- * What requests of the device API mean, between http.c, which has the connection, and http_route.c,
- * which has the endpoints and knows no session, lane or socket.
+ * What requests of the device API mean, between http_serve.c, which has the session, and
+ * http_route.c, which has the endpoints and knows no session, lane or socket.
  *
  *     http_route        which endpoint, whose token; before the body is there
  *     (the token is looked up)

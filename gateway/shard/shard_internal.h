@@ -9,7 +9,9 @@
  *   receive.c    socket to plaintext to frames
  *   frames.c     frames to records, answers, closes: does what the session's to-do list says
  *   asks.c       what frames ask of the index besides logins: time zone, metadata, events
- *   http.c       HTTP connections: requests out of plaintext, answers in their order
+ *   http.c       HTTP connections: requests out of plaintext
+ *   http_serve.c    who asks, may he, and what he asks for is done
+ *   http_answers.c  answers, and their order
  *   http_route.c    which endpoint a request is for: a table
  *   http_params.c   what stands in a query, and records in the making
  *   http_writes.c   requests to be recorded, read
@@ -441,22 +443,58 @@ void http_keep(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
 bool http_gathers(struct gw_shard *sh, struct gw_session *s, struct gw_bytes in);
 /* Nothing more is to be read before an answer was given. */
 bool http_must_wait(const struct gw_shard *sh, const struct gw_session *s);
-/* An answer that waited may be given. */
-void http_give(struct gw_shard *sh, struct gw_session *s);
-/* The owner of a device tells whether it is connected. */
-void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
-/* The device that is named in front was bound to its product, or not. */
-void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result);
 void http_over_rate(struct gw_shard *sh, struct gw_session *s);
 /* Is it we who are late? */
 bool http_is_ours(const struct gw_shard *sh, const struct gw_session *s);
 void http_on_timer(struct gw_shard *sh, struct gw_session *s);
+/* I1: may strangers take chunks for so many bytes? */
+bool chunks_may_take(const struct gw_shard *sh, size_t bytes);
+
+/* http_serve.c: a request that is whole, or whose head is. False: it has to wait, and is looked at
+   again. */
+GW_MUST_USE bool http_serve(struct gw_shard *sh, struct gw_session *s,
+                            const struct gw_http_request *request, struct gw_bytes body);
+/* It is one for a WebSocket. */
+GW_MUST_USE bool http_upgrade(struct gw_shard *sh, struct gw_session *s,
+                              const struct gw_http_request *request);
+/* Its body is not here: who will be refused anyway need not send it, and who waits to be asked for
+   it is asked. */
+void http_look_at_head(struct gw_shard *sh, struct gw_session *s,
+                       const struct gw_http_request *request);
+/* The device that is named in front was bound to its product, or not. */
+void http_bound(struct gw_shard *sh, struct gw_session *s, enum gw_binding_result result);
+
+/* http_answers.c */
+struct http_answer {
+    uint16_t status;
+    const char *type; /* NULL: no body */
+    struct gw_bytes body;
+    const char *allow;
+    bool preflight;
+    bool head;                   /* the request was HEAD                  */
+    bool last;                   /* the connection closes after it        */
+    enum gw_close_reason reason; /* with `last` */
+};
+
+/* I1: may an answer be given now? If not, the next one that waits and is given resumes. */
+GW_MUST_USE bool http_may_answer(struct gw_session_cold *cold);
+void http_respond(struct gw_shard *sh, struct gw_session *s, const struct http_answer *answer);
+/* {"error":{"message":"..."}}, or the message alone as old servers had it. */
+void http_respond_refusal(struct gw_shard *sh, struct gw_session *s, struct http_answer answer,
+                          const char *message, bool legacy);
+void http_refuse_and_close(struct gw_shard *sh, struct gw_session *s, uint16_t status,
+                           const char *message, enum gw_close_reason reason);
+/* For an answer that comes later. */
+void http_remember(struct gw_session_cold *cold, const struct http_answer *answer);
+/* An answer that waited may be given. */
+void http_give(struct gw_shard *sh, struct gw_session *s);
+/* As remembered: is the device, or are users of an app, connected? */
+void http_answer_connected(struct gw_shard *sh, struct gw_session *s, bool connected);
+/* The owner of a device tells whether it is connected. */
+void http_told(struct gw_shard *sh, const struct place *asker, bool connected);
 
 /* http_forward.c: a pin write that was recorded, of the device that the session speaks for */
 void http_forward(struct gw_shard *sh, const struct gw_session *s, const struct gw_record *record);
-
-/* I4: may strangers take chunks for so many bytes? */
-bool chunks_may_take(const struct gw_shard *sh, size_t bytes);
 
 /* websocket.c */
 /* The request was judged 101: it is answered, and what follows it are messages. */
