@@ -1,13 +1,7 @@
 /*
- * What is sent to devices, by tollgatectl, on the control socket and from device to device: four
- * shards, so that asker, owner and holder are mostly three of them.
+ * What is sent to devices, by tollgatectl and on the control socket.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "downlink_kit.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -16,24 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "control_link.h"
-#include "group.h"
-
-enum { SOON_MS = 5000, SHARDS = 4, DEVICES = 24, EXIT_LATER = 75 };
-
-static struct sys_gateway gateway;
-static struct sys_device devices[DEVICES];
-static struct control_link desk;
-static char answer[CONTROL_ANSWER_BYTES];
-static char *socket_path;
-
-static void log_in(struct sys_client *c, const struct sys_device *device, size_t i)
-{
-    sys_must(&gateway, c, sys_connect(&gateway, c, (enum sys_transport)(i % SYS_TRANSPORTS)));
-    sys_must(&gateway, c, sys_client_login(c, device->token, GW_RESPONSE_OK));
-}
+enum { EXIT_LATER = 75 };
 
 /* An info frame that tells a buff-in. */
 static void tell_buffer(struct sys_client *c, unsigned bytes)
@@ -43,71 +21,6 @@ static void tell_buffer(struct sys_client *c, unsigned bytes)
 
     sys_must(&gateway, c, sys_client_send_frame(c, GW_FRAME_INTERNAL, 2, info, (size_t)size));
     sys_must(&gateway, c, sys_client_expect_response(c, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
-}
-
-/* `body` has | for NUL. */
-static void expect_frame(struct sys_client *c, uint8_t type, const char *body)
-{
-    struct gw_frame frame;
-    char *seen;
-
-    sys_must(&gateway, c, sys_client_frame(c, &frame, sys_ms(SOON_MS)));
-    assert_int_equal(frame.type, type);
-    assert_int_not_equal(frame.msg_id, 0);
-    seen = malloc(frame.body.size + 1);
-    assert_non_null(seen);
-    for (size_t i = 0; i < frame.body.size; i++)
-        seen[i] = frame.body.data[i] == 0 ? '|' : (char)frame.body.data[i];
-    seen[frame.body.size] = '\0';
-    assert_string_equal(seen, body);
-    free(seen);
-}
-
-/* tollgatectl WORDS... --socket: its exit code; both outputs in *out. */
-static int ctl(struct sys_output *out, const char *const *words)
-{
-    const char *args[16];
-    size_t count = 0;
-
-    while (words[count] != NULL) {
-        args[count] = words[count];
-        count++;
-    }
-    args[count++] = "--socket";
-    args[count++] = socket_path;
-    args[count] = NULL;
-    sys_ctl_try(&gateway, NULL, out, args);
-    return out->exit_code;
-}
-
-#define CTL(out, ...) ctl((out), (const char *const[]){__VA_ARGS__, NULL})
-
-static void expect_ctl(int code, const char *text, const char *const *words)
-{
-    struct sys_output out;
-    int seen = ctl(&out, words);
-
-    sys_check(&gateway,
-              seen == code && (strstr(out.out, text) != NULL || strstr(out.err, text) != NULL),
-              "%s %s: exit %d, not %d with \"%s\":\n%s%s", words[0], words[1], seen, code, text,
-              out.out, out.err);
-    sys_output_release(&out);
-}
-
-#define EXPECT_CTL(code, text, ...)                                                                \
-    expect_ctl((code), (text), (const char *const[]){__VA_ARGS__, NULL})
-
-static const char *number_text(const struct sys_device *device, char out[16])
-{
-    (void)snprintf(out, 16, "%u", device->number);
-    return out;
-}
-
-static const char *send_value(const struct sys_device *device, const char *value)
-{
-    return control_ask(&desk, answer,
-                       "{\"id\":1,\"cmd\":\"send\",\"device\":%u,\"pin\":\"V1\",\"value\":\"%s\"}",
-                       device->number, value);
 }
 
 static void a_device_on_any_shard_gets_what_is_sent(void **state)
@@ -475,110 +388,7 @@ static void of_many_senders_each_gets_its_own_answers(void **state)
     }
 }
 
-/* ---- from device to device ---- */
-
-enum { PAIRS = 3 * SYS_TRANSPORTS };
-
-static void bridge(struct sys_client *c, uint16_t msg_id, const char *body, size_t size)
-{
-    sys_must(&gateway, c, sys_client_send_frame(c, GW_FRAME_BRIDGE, msg_id, body, size));
-}
-
-static void name_target(struct sys_client *c, uint16_t msg_id, unsigned number, const char *token,
-                        uint16_t status)
-{
-    char body[64];
-    int size = snprintf(body, sizeof body, "%u%ci%c%s", number, 0, 0, token);
-
-    bridge(c, msg_id, body, (size_t)size);
-    sys_must(&gateway, c, sys_client_expect_response(c, msg_id, status, sys_ms(SOON_MS)));
-}
-
-static void wait_until_all_are_gone(void)
-{
-    uint64_t deadline = sys_now_ms() + sys_ms(SOON_MS);
-
-    while (sys_metric(&gateway, "tollgate_sessions_live") > 0) {
-        sys_check(&gateway, sys_now_ms() < deadline, "devices are still there");
-        sys_pause_ms(5);
-    }
-}
-
-static void a_device_writes_to_those_of_its_organisation(void **state)
-{
-    static const char write64[] = "64\0vw\0001\0005", write65[] = "65\0vw\0001\0006";
-    struct sys_client from, to;
-    struct sys_device stranger;
-    struct gw_frame frame;
-
-    (void)state;
-    free(sys_ctl(&gateway, NULL, "org", "add", "Others", NULL));
-    free(sys_ctl(&gateway, NULL, "product", "add", "--id", "TMPLothers", "--org", "Others",
-                 "--plain", NULL));
-    sys_devices_add(&gateway, "TMPLothers", &stranger, 1);
-    for (size_t i = 0; i < PAIRS; i++) { /* so many that some cross shards */
-        log_in(&from, &devices[5], i);
-        log_in(&to, &devices[6], i + 1);
-        bridge(&from, 20, write64, sizeof write64 - 1); /* F62: nothing was named */
-        sys_must(&gateway, &from,
-                 sys_client_expect_response(&from, 20, GW_RESPONSE_NOT_ALLOWED, sys_ms(SOON_MS)));
-        name_target(&from, 21, 64, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", GW_RESPONSE_NOT_ALLOWED);
-        name_target(&from, 22, 64, "no token", GW_RESPONSE_NOT_ALLOWED);
-        name_target(&from, 23, 64, stranger.token, GW_RESPONSE_NOT_ALLOWED);
-        name_target(&from, 24, 64, devices[6].token, GW_RESPONSE_OK);
-        name_target(&from, 25, 65, devices[7].token, GW_RESPONSE_OK);
-        name_target(&from, 26, 66, devices[8].token, GW_RESPONSE_NOT_ALLOWED); /* two may be */
-        name_target(&from, 27, 65, devices[8].token, GW_RESPONSE_OK); /* in place of another */
-        bridge(&from, 28, write64, sizeof write64 - 1);
-        sys_must(&gateway, &to, sys_client_frame(&to, &frame, sys_ms(SOON_MS)));
-        assert_int_equal(frame.type, GW_FRAME_BRIDGE);
-        assert_int_equal(frame.msg_id, 28);
-        assert_int_equal(frame.body.size, 6);
-        assert_memory_equal(frame.body.data, write64 + 3, 6);
-        bridge(&from, 29, write65, sizeof write65 - 1); /* F63: it is offline */
-        sys_must(
-            &gateway, &from,
-            sys_client_expect_response(&from, 29, GW_RESPONSE_NOT_IN_NETWORK, sys_ms(SOON_MS)));
-        bridge(&from, 30, "64\0dr\0005", 7);
-        sys_must(
-            &gateway, &from,
-            sys_client_expect_response(&from, 30, GW_RESPONSE_ILLEGAL_COMMAND, sys_ms(SOON_MS)));
-        sys_must(&gateway, &from, sys_client_ping(&from, 31)); /* a write is not answered */
-        sys_client_close(&from);
-        sys_client_close(&to);
-    }
-    /* More devices than there are places, one after the other: places come back. The next comes
-       when the last is gone, for claims that are closer together may be heard of the other way
-       round. */
-    for (size_t i = 0; i < 20; i++) {
-        wait_until_all_are_gone();
-        log_in(&from, &devices[5], i);
-        name_target(&from, 21, 1, devices[6].token, GW_RESPONSE_OK);
-        sys_client_close(&from);
-    }
-}
-
 /* ---- the log, and last values ---- */
-
-static struct sys_updates updates;
-
-/* The device's newest write, which is the nth. */
-static const struct gw_record *newest_write(const struct sys_device *device, size_t count)
-{
-    const struct sys_update *last = NULL;
-
-    sys_updates_wait(&gateway, &updates, device->number, GW_RECORD_PIN_WRITE, count);
-    assert_int_equal(sys_updates_count(&updates, device->number, GW_RECORD_PIN_WRITE, &last),
-                     count);
-    return &last->record;
-}
-
-/* E44: the one pin that was asked for, with the id of the request. */
-static void expect_synced(struct sys_client *c, uint16_t msg_id, const char *body)
-{
-    sys_must(&gateway, c, sys_client_send_frame(c, GW_FRAME_HARDWARE_SYNC, msg_id, "vr\0001", 4));
-    expect_frame(c, GW_FRAME_HARDWARE, body);
-}
 
 static void what_is_sent_is_recorded_and_found_by_a_device_that_was_away(void **state)
 {
@@ -614,180 +424,8 @@ static void what_is_sent_is_recorded_and_found_by_a_device_that_was_away(void **
     (void)newest_write(device, 2);
 }
 
-static void what_a_device_writes_to_another_is_recorded_as_the_others(void **state)
-{
-    static const char write64[] = "64\0vw\0001\0bridged";
-    struct sys_device added[2], *from = &added[0], *to = &added[1];
-    const struct gw_record *record;
-    struct sys_client writer, board;
-
-    (void)state;
-    sys_devices_add(&gateway, SYS_PRODUCT, added, GW_ARRAY_COUNT(added));
-    log_in(&writer, from, SYS_TLS13);
-    name_target(&writer, 21, 64, to->token, GW_RESPONSE_OK);
-    bridge(&writer, 22, write64, sizeof write64 - 1); /* F63: the value is stored all the same */
-    sys_must(&gateway, &writer,
-             sys_client_expect_response(&writer, 22, GW_RESPONSE_NOT_IN_NETWORK, sys_ms(SOON_MS)));
-    record = newest_write(to, 1);
-    assert_int_equal(record->flags, GW_RECORD_FROM_BRIDGE);
-    assert_int_equal(record->msg_id, 22);
-    assert_true(gw_bytes_are(record->value, "bridged"));
-    assert_int_equal(sys_updates_count(&updates, from->number, GW_RECORD_PIN_WRITE, NULL), 0);
-    log_in(&board, to, SYS_PLAIN);
-    expect_synced(&board, 3, "vw|1|bridged");
-    sys_client_close(&board);
-    sys_client_close(&writer);
-}
-
-/* ---- the socket ---- */
-
-static void what_is_no_command_is_refused_by_what_is_wrong(void **state)
-{
-    static const struct {
-        const char *line, *error;
-    } rows[] = {
-        {"{", "not JSON, from byte"},
-        {"42", "not JSON, from byte"},
-        {"[]", "a command is an object"},
-        {"{}", "\"cmd\" is \"send\""},
-        {"{\"cmd\":\"launch\",\"device\":1}", "\"cmd\" is \"send\""},
-        {"{\"cmd\":\"send\",\"cmd\":\"ota\"}", "not JSON, from byte"},
-        {"{\"cmd\":\"reboot\"}", "\"device\" is the number"},
-        {"{\"cmd\":\"app\",\"device\":1}", "\"connected\" is true or false"},
-        {"{\"cmd\":\"app\",\"device\":1,\"connected\":1}", "\"connected\" is true or false"},
-        {"{\"cmd\":\"reboot\",\"device\":0}", "\"device\" is the number"},
-        {"{\"cmd\":\"reboot\",\"device\":\"porch\"}", "\"device\" is the number"},
-        {"{\"cmd\":\"reboot\",\"device\":4294967296}", "\"device\" is the number"},
-        {"{\"cmd\":\"reboot\",\"device\":1,\"now\":true}", "\"reboot\" has no field \"now\""},
-        {"{\"cmd\":\"ota\",\"device\":1,\"pin\":\"V1\"}", "\"ota\" has no field \"pin\""},
-        {"{\"cmd\":\"send\",\"device\":1,\"value\":\"1\"}", "\"pin\" is a text"},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V256\",\"value\":\"1\"}", "\"pin\" is a text"},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\"}", "has a \"value\""},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\",\"value\":1,\"values\":[1]}",
-         "has a \"value\""},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\",\"value\":\"\"}", "a value is a number"},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\",\"value\":null}", "a value is a number"},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\",\"value\":\"a\\u0000b\"}",
-         "not JSON, from byte"},
-        {"{\"cmd\":\"send\",\"device\":1,\"pin\":\"V1\",\"values\":[]}", "1 to 64 values"},
-        {"{\"id\":[],\"cmd\":\"reboot\",\"device\":1}", "\"id\" is a number or a text"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < GW_ARRAY_COUNT(rows); i++) {
-        const char *error = control_ask(&desk, answer, "%s", rows[i].line);
-
-        if (strstr(error, rows[i].error) == NULL)
-            fail_msg("%s: \"%s\", not \"%s\"", rows[i].line, error, rows[i].error);
-    }
-    assert_string_equal(send_value(&devices[20], "1"), "offline"); /* and it goes on */
-}
-
-static void a_line_that_is_too_long_is_the_last(void **state)
-{
-    struct control_link own;
-    char line[CONTROL_ANSWER_BYTES];
-    static char much[20000];
-
-    (void)state;
-    memset(much, 'x', sizeof much);
-    assert_true(control_open(&own, socket_path));
-    (void)control_push(&own, much, sizeof much);
-    assert_true(control_hear(&own, line, sys_ms(SOON_MS)));
-    assert_non_null(strstr(line, "a line has at most"));
-    assert_false(control_hear(&own, line, sys_ms(SOON_MS)));
-    control_close(&own);
-}
-
-/* It is read no further, everybody else is served, and it gets all its answers in the end. */
-static void a_client_that_reads_nothing_waits_for_itself(void **state)
-{
-    enum { MOST = 40000 };
-    struct control_link own;
-    char line[CONTROL_ANSWER_BYTES], command[64];
-    unsigned said = 0, heard = 0;
-    size_t left = 0, bytes;
-
-    (void)state;
-    assert_true(control_open(&own, socket_path));
-    bytes = (size_t)snprintf(command, sizeof command, "{\"cmd\":\"status\",\"device\":%u}\n",
-                             devices[20].number);
-    for (unsigned quiet = 0; quiet < 20 && said < MOST;) {
-        left = left > 0 ? left : bytes;
-        size_t taken = control_push(&own, command + bytes - left, left);
-
-        left -= taken;
-        said += left == 0;
-        quiet = taken == 0 ? quiet + 1 : 0;
-        if (taken == 0)
-            sys_pause_ms(20);
-    }
-    sys_check(&gateway, said < MOST, "all of %u commands were taken", said);
-    assert_string_equal(send_value(&devices[20], "1"), "offline");
-    while (heard < said && control_hear(&own, line, sys_ms(SOON_MS)))
-        heard++;
-    assert_int_equal(heard, said);
-    control_close(&own);
-}
-
-static void the_socket_is_for_its_group_and_survives_a_kill(void **state)
-{
-    struct stat file;
-    char number[16];
-
-    (void)state;
-    assert_int_equal(stat(socket_path, &file), 0);
-    assert_true(S_ISSOCK(file.st_mode));
-    assert_int_equal(file.st_mode & 0777, 0660);
-    control_close(&desk);
-    sys_gateway_kill(&gateway);
-    EXPECT_CTL(69, "no gateway listens on", "reboot", number_text(&devices[0], number));
-    sys_gateway_start(&gateway);
-    assert_true(control_open(&desk, socket_path));
-    assert_string_equal(send_value(&devices[0], "1"), "offline");
-    control_close(&desk);
-    sys_gateway_stop(&gateway);
-    assert_int_not_equal(stat(socket_path, &file), 0);
-    /* What is no socket is left alone. */
-    assert_true(sys_file_write(socket_path, "precious"));
-    sys_gateway_launch(&gateway);
-    int exit_code = 0;
-
-    assert_true(sys_wait(gateway.pid, sys_ms(SOON_MS), &exit_code));
-    gateway.pid = 0;
-    assert_int_equal(exit_code, 75);
-    char *text = sys_file_text(socket_path);
-
-    assert_string_equal(text, "precious");
-    free(text);
-}
-
-static void open_desk(void)
-{
-    socket_path = sys_text("%s/control", gateway.dir);
-    assert_true(control_open(&desk, socket_path));
-}
-
-static void close_desk(void)
-{
-    control_close(&desk);
-    free(socket_path);
-}
-
 int main(void)
 {
-    static const struct sys_group group = {
-        .name = "downlink",
-        .gateway = &gateway,
-        .options = {.shards = SHARDS,
-                    .config = "control: { path = \"control\"; };\n"
-                              "bridge: { targets_max = 2; sessions_max = 4; };\n"},
-        .devices = devices,
-        .device_count = GW_ARRAY_COUNT(devices),
-        .updates = &updates,
-        .started = open_desk,
-        .finish = close_desk,
-    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_on_any_shard_gets_what_is_sent),
         cmocka_unit_test(tollgatectl_sends_loads_restarts_and_asks),
@@ -797,14 +435,8 @@ int main(void)
         cmocka_unit_test(a_device_that_reads_nothing_is_busy),
         cmocka_unit_test(of_a_device_that_moves_each_frame_reaches_one_place_at_most),
         cmocka_unit_test(of_many_senders_each_gets_its_own_answers),
-        cmocka_unit_test(a_device_writes_to_those_of_its_organisation),
         cmocka_unit_test(what_is_sent_is_recorded_and_found_by_a_device_that_was_away),
-        cmocka_unit_test(what_a_device_writes_to_another_is_recorded_as_the_others),
-        cmocka_unit_test(what_is_no_command_is_refused_by_what_is_wrong),
-        cmocka_unit_test(a_line_that_is_too_long_is_the_last),
-        cmocka_unit_test(a_client_that_reads_nothing_waits_for_itself),
-        cmocka_unit_test(the_socket_is_for_its_group_and_survives_a_kill),
     };
 
-    return SYS_GROUP_RUN(&group, tests);
+    return run_downlink_tests("downlink", tests, GW_ARRAY_COUNT(tests));
 }
