@@ -67,6 +67,7 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
 {
     struct mail mail = {.kind = MAIL_CLAIM,
                         .judged_by = judged_by(sh),
+                        .at_us = (uint32_t)(gw_clock_now().ns / GW_NS_PER_US),
                         .place = {.device = s->device,
                                   .shard = sh->options.number,
                                   .slot = slot_of(sh, s),

@@ -1,9 +1,10 @@
 /*
  * Messages between shards: a bounded queue for each ordered pair, woken through the ring.
  *
- * A login is answered at once and sends its claim; the owner orders the claims of a device by their
- * arrival and tells the loser. A claim that finds its queue full fails the login; a release waits,
- * in the session that owes it, until there is room.
+ * A login is answered at once and sends its claim; the owner orders the claims of a device and
+ * tells the loser. Claims come by a queue for each shard, so that of two logins in a short time the
+ * later one may be heard of first: they carry their time. A claim that finds its queue full fails
+ * the login; a release waits, in the session that owes it, until there is room.
  *
  * A login may be judged by an older state of the index than its device's owner has acted upon. The
  * claim says which, and then the owner has it judged again: so no change falls between a look-up
@@ -64,10 +65,30 @@ void mail_send_late(struct gw_shard *sh, const struct mail *mail)
     sh->mail_late[sh->mail_late_count++] = *mail;
 }
 
-static void on_claim(struct gw_shard *sh, const struct place *place, uint32_t known)
+enum { HEARD_S = 10 }; /* by then every claim of that time has come, and at_us has not wrapped */
+
+/* Is there a later login of the device, of which was heard before? */
+static bool is_overtaken(struct gw_shard *sh, uint32_t device, uint32_t at_us)
+{
+    struct heard_claim *newest =
+        &sh->heard_claims[device / sh->options.count % GW_ARRAY_COUNT(sh->heard_claims)];
+
+    if (newest->device == device && (int32_t)(at_us - newest->at_us) < 0 &&
+        gw_ns_between(newest->heard, now_of(sh)) < HEARD_S * GW_NS_PER_S &&
+        directory_find(&sh->directory, device).device != 0)
+        return true;
+    *newest = (struct heard_claim){.device = device, .at_us = at_us, .heard = now_of(sh)};
+    return false;
+}
+
+static void on_claim(struct gw_shard *sh, const struct place *place, uint32_t at_us, uint32_t known)
 {
     struct place before;
 
+    if (is_overtaken(sh, place->device, at_us)) {
+        mail_send_late(sh, &(struct mail){.kind = MAIL_EVICT, .place = *place});
+        return;
+    }
     if (!directory_claim(&sh->directory, *place, &before)) {
         mail_send_late(sh, &(struct mail){.kind = MAIL_REFUSE, .place = *place});
         return;
@@ -93,7 +114,7 @@ static void handle(struct gw_shard *sh, const struct mail *mail)
 {
     switch (mail->kind) {
     case MAIL_CLAIM:
-        on_claim(sh, &mail->place, mail->judged_by);
+        on_claim(sh, &mail->place, mail->at_us, mail->judged_by);
         break;
     case MAIL_RELEASE:
         directory_release(&sh->directory, mail->place);

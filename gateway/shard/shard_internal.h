@@ -113,9 +113,17 @@ struct mail {
         uint32_t changed_ms; /* RECHECK: when the change was made: wall time, its low bits    */
         bool connected;      /* TELL: what ASK wanted to know                                 */
     };
+    uint32_t at_us;     /* CLAIM: when the login was granted: monotonic time, its low bits */
     struct place place; /* ASK, TELL: the device, and who asks                             */
 };
-_Static_assert(sizeof(struct mail) == 24, "there are MAIL_PER_PAIR for each pair of shards");
+_Static_assert(sizeof(struct mail) == 28, "there are MAIL_PER_PAIR for each pair of shards");
+
+/* What the owner remembers of the newest claim of a device. */
+struct heard_claim {
+    uint32_t device; /* 0: none */
+    uint32_t at_us;
+    struct gw_instant heard;
+};
 
 /* The live session that was meant, or NULL: it has closed. */
 struct gw_session *live_at(const struct gw_shard *sh, const struct place *place);
@@ -202,6 +210,7 @@ enum {
        of TLS that it completes; gw_shard_create checks it against the parameters. */
     JOINED_BYTES_MAX = 1 << 20,
     MAIL_PER_PAIR = 1024,
+    HEARD_CLAIMS = 256,
     MAIL_LATE_MAX = 256,
 };
 
@@ -242,7 +251,8 @@ struct gw_shard {
     struct gw_instant accept_retry;             /* none before this, after an error            */
 
     struct directory directory;
-    struct gw_spsc *mailboxes; /* from each shard; this shard pops */
+    struct heard_claim heard_claims[HEARD_CLAIMS]; /* by device; a later device takes the place */
+    struct gw_spsc *mailboxes;                     /* from each shard; this shard pops */
     struct mail mail_late[MAIL_LATE_MAX];
     uint32_t mail_late_count;
     bool mail_arrived; /* woken since the boxes were last looked into, or there was too much     */

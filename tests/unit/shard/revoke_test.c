@@ -180,17 +180,23 @@ static struct gw_session *granted(uint32_t device)
     return s;
 }
 
-static void claim(const struct gw_session *s)
+static void claim_at(const struct gw_session *s, uint32_t at_us)
 {
     struct gw_shard *sh = shards[HOLDER];
     struct mail mail = {.kind = MAIL_CLAIM,
                         .judged_by = judged_by(sh),
+                        .at_us = at_us,
                         .place = {.device = s->device,
                                   .shard = HOLDER,
                                   .slot = slot_of(sh, s),
                                   .generation = s->generation}};
 
     assert_true(mail_send(sh, s->device % SHARDS, &mail));
+}
+
+static void claim(const struct gw_session *s)
+{
+    claim_at(s, 1000);
 }
 
 /* What a turn does of it. `told`: the newest change, or 0 when the shard was not told of one. */
@@ -241,6 +247,36 @@ static void a_change_reaches_the_session_by_its_owner(void **state)
     assert_int_equal(s->close_reason, GW_CLOSE_TOKEN_REVOKED);
     assert_int_equal(other->state, GW_SESSION_LIVE);
     assert_true(revocations() == 1);
+}
+
+/* Two logins of a device, heard of the other way round; the low bits of time wrap in between. */
+static void of_two_logins_the_later_one_stays_whenever_it_is_heard_of(void **state)
+{
+    struct gw_session *earlier = granted(DEVICE), *later = granted(DEVICE), *last;
+
+    (void)state;
+    claim_at(later, 5);
+    claim_at(earlier, UINT32_MAX - 5);
+    turn(OWNER, 0);
+    turn(HOLDER, 0);
+    assert_int_equal(later->state, GW_SESSION_LIVE);
+    assert_int_equal(earlier->close_reason, GW_CLOSE_REPLACED);
+    assert_int_equal(directory_find(&shards[OWNER]->directory, DEVICE).slot,
+                     slot_of(shards[HOLDER], later));
+    last = granted(DEVICE);
+    claim_at(last, 6);
+    turn(OWNER, 0);
+    turn(HOLDER, 0);
+    assert_int_equal(last->state, GW_SESSION_LIVE);
+    assert_int_equal(later->close_reason, GW_CLOSE_REPLACED);
+    /* What was heard long ago says nothing of what is heard now. */
+    later = granted(DEVICE);
+    still_ring_now_ns += 11 * GW_NS_PER_S;
+    claim_at(later, 5);
+    turn(OWNER, 0);
+    turn(HOLDER, 0);
+    assert_int_equal(later->state, GW_SESSION_LIVE);
+    assert_int_equal(last->close_reason, GW_CLOSE_REPLACED);
 }
 
 /* The owner has acted upon a change before it hears of a login that knows nothing of it. */
@@ -435,6 +471,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_change_reaches_the_session_by_its_owner),
+        CASE(of_two_logins_the_later_one_stays_whenever_it_is_heard_of),
         CASE(a_claim_that_comes_too_late_is_judged_again),
         CASE(a_claim_that_knows_as_much_is_not),
         CASE(of_two_changes_the_newest_counts),
