@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum {
@@ -242,21 +242,14 @@ static void no_entry_point_costs_ten_times_what_it_takes(void **state)
         measure((enum point)point);
 }
 
-static int start(void **state)
+/* What is touched once is touched before anything is weighed. */
+static void warm_up(void)
 {
-    static const struct sys_gateway_options options = {
-        .shards = 1,
-        .config = "ring: { receive_buffers = 64; };\n" /* RECEIVES */
-                  "rate: { frames_per_s = 1000000; burst = 1000000; };\n"};
+    static const char head[] = "POST /external/api/batch/update?token=";
     struct sys_client c;
 
-    (void)state;
     memset(half_request, 'a', sizeof half_request - 1);
-    memcpy(half_request, "POST /external/api/batch/update?token=",
-           sizeof "POST /external/api/batch/update?token=" - 1);
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &insider, 1);
-    sys_gateway_start(&gateway);
+    memcpy(half_request, head, sizeof head - 1);
     hello_bytes = sys_client_hello(gateway.tls, TLS1_3_VERSION, hello, sizeof hello);
     for (int t = 0; t < SYS_TRANSPORTS; t++) {
         sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)t));
@@ -266,23 +259,23 @@ static int start(void **state)
         sys_client_close(&c);
     }
     settle();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "amplification",
+        .gateway = &gateway,
+        .options = {.shards = 1,
+                    .config = "ring: { receive_buffers = 64; };\n" /* RECEIVES */
+                              "rate: { frames_per_s = 1000000; burst = 1000000; };\n"},
+        .devices = &insider,
+        .device_count = 1,
+        .started = warm_up,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_entry_point_costs_ten_times_what_it_takes),
     };
 
-    return cmocka_run_group_tests_name("amplification", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

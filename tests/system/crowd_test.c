@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum {
@@ -198,53 +198,58 @@ static void a_flood_of_connections_leaves_nothing_behind(void **state)
     assert_true(sys_metric(&gateway, "tollgate_lockout_sources") == 0);
 }
 
-static int start(void **state)
+static void add_insider(void)
 {
-    const char *asked = getenv("TOLLGATE_TEST_CROWD");
-    static struct sys_gateway_options options = {
-        .shards = SHARDS,
-        .lockout = "profile = \"nat\";",
-        .config = "handshakes_max = 64; stranger_s_max = 1;\n"}; /* HANDSHAKES_MAX */
-    struct rlimit files;
-
-    (void)state;
-    crowd_count = asked != NULL ? strtoul(asked, NULL, 10) : CROWD;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max < crowd_count + 64)
-        return -1;
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-        return -1;
-    crowd = calloc(crowd_count, sizeof *crowd);
-    if (crowd == NULL)
-        return -1;
-    /* Shards get their share by a hash: with a third more connections than slots both are full. */
-    options.sessions = (uint32_t)crowd_count / 3;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
     sys_devices_add(&gateway, SYS_PRODUCT, &insider, 1);
-    sys_gateway_start(&gateway);
+}
+
+static void make_hello(void)
+{
     for (size_t i = 0; i < GW_ARRAY_COUNT(manners); i++)
         if (manners[i].bytes == hello)
             manners[i].size = sys_client_hello(gateway.tls, TLS1_3_VERSION, hello, sizeof hello);
-    return 0;
 }
 
-static int stop(void **state)
+static bool allow_files(size_t count)
 {
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    free(crowd);
-    return 0;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max < count)
+        return false;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
 int main(void)
 {
+    const char *asked = getenv("TOLLGATE_TEST_CROWD");
+    struct sys_group group = {
+        .name = "crowd",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS,
+                    .lockout = "profile = \"nat\";",
+                    .config = "handshakes_max = 64; stranger_s_max = 1;\n"}, /* HANDSHAKES_MAX */
+        .devices = &device,
+        .device_count = 1,
+        .prepare = add_insider,
+        .started = make_hello,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_crowd_keeps_devices_out),
         cmocka_unit_test(a_flood_of_connections_leaves_nothing_behind),
     };
 
-    return cmocka_run_group_tests_name("crowd", tests, start, stop);
+    int failed;
+
+    crowd_count = asked != NULL ? strtoul(asked, NULL, 10) : CROWD;
+    crowd = calloc(crowd_count, sizeof *crowd);
+    if (crowd == NULL || !allow_files(crowd_count + 64)) {
+        (void)fprintf(stderr, "a crowd of %zu wants more descriptors or memory\n", crowd_count);
+        return 1;
+    }
+    /* Shards get their share by a hash: with a third more connections than slots both are full. */
+    group.options.sessions = (uint32_t)crowd_count / 3;
+    failed = SYS_GROUP_RUN(&group, tests);
+    free(crowd);
+    return failed;
 }

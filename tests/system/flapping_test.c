@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum { SHARDS = 4, LOGINS = 8, LOCK_S = 4, BOARDS = 6, TRIES_EACH = 8, SOON_MS = 3000 };
@@ -123,33 +123,19 @@ static void logins_are_counted_over_all_shards(void **state)
     sys_client_close(&c);
 }
 
-static int start(void **state)
-{
-    static const struct sys_gateway_options options = {.shards = SHARDS,
-                                                       .flapping = "lock_s = 4;" /* LOCK_S */};
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, GW_ARRAY_COUNT(devices));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "flapping",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS, .flapping = "lock_s = 4;" /* LOCK_S */},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_of_so_many_logins_is_left_in_peace),
         cmocka_unit_test(logins_are_counted_over_all_shards),
     };
 
-    return cmocka_run_group_tests_name("flapping", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

@@ -21,8 +21,7 @@
 #include <gw/base/chunk.h>
 
 #include "control_link.h"
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum {
@@ -409,19 +408,10 @@ static void who_reads_no_messages_is_closed(void **state)
     free(path);
 }
 
-static int start(void **state)
+static void bystander_comes(void)
 {
-    static const struct sys_gateway_options options = {
-        .shards = 2,
-        .config = "handshake_s_max = 2; send_s_max = 2;\n" /* HANDSHAKE_S, SEND_S */
-                  "rate: { frames_per_s = 1000000; burst = 1000000; };\n"
-                  "control: { path = \"control\"; };\n"};
     static const char info[] = "h-beat\000600\0tmpl\0" SYS_PRODUCT;
 
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &bystander_device, 1);
-    sys_gateway_start(&gateway);
     sys_must(&gateway, &bystander, sys_connect(&gateway, &bystander, SYS_TLS13));
     sys_must(&gateway, &bystander,
              sys_client_login(&bystander, bystander_device.token, GW_RESPONSE_OK));
@@ -429,22 +419,28 @@ static int start(void **state)
              sys_client_send_frame(&bystander, GW_FRAME_INTERNAL, 2, info, sizeof info - 1));
     sys_must(&gateway, &bystander,
              sys_client_expect_response(&bystander, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
-    return 0;
 }
 
-static int stop(void **state)
+static void bystander_goes(void)
 {
-    (void)state;
     sys_client_close(&bystander);
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "hostile",
+        .gateway = &gateway,
+        .options = {.shards = 2,
+                    .config = "handshake_s_max = 2; send_s_max = 2;\n" /* HANDSHAKE_S, SEND_S */
+                              "rate: { frames_per_s = 1000000; burst = 1000000; };\n"
+                              "control: { path = \"control\"; };\n"},
+        .devices = &bystander_device,
+        .device_count = 1,
+        .updates = &updates,
+        .started = bystander_comes,
+        .finish = bystander_goes,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_may_vanish_at_any_step),
         cmocka_unit_test(a_hello_may_end_anywhere),
@@ -454,5 +450,5 @@ int main(void)
         cmocka_unit_test(who_reads_no_messages_is_closed),
     };
 
-    return cmocka_run_group_tests_name("hostile", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

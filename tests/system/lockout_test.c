@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum {
@@ -340,34 +340,29 @@ static void a_lock_ends(void **state)
     fail_from(source, 1, GW_RESPONSE_INVALID_TOKEN);
 }
 
-static int start(void **state)
+static void name_socket(void)
 {
-    static const struct sys_gateway_options options = {
-        .shards = SHARDS,
-        .config = "control: { path = \"control\"; };\n",
-        .lockout = "lock_s = 60;", /* the profile is nat by itself */
-    };
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     socket_path = sys_text("%s/control", gateway.dir);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    sys_gateway_start(&gateway);
-    return 0;
 }
 
-static int stop(void **state)
+static void forget_socket(void)
 {
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
     free(socket_path);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "lockout",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS,
+                    .config = "control: { path = \"control\"; };\n",
+                    .lockout = "lock_s = 60;"}, /* the profile is nat by itself */
+        .devices = &device,
+        .device_count = 1,
+        .prepare = name_socket,
+        .finish = forget_socket,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(so_many_tries_there_are_on_all_shards_together),
         cmocka_unit_test(in_nat_good_tokens_come_in_all_the_same),
@@ -379,5 +374,5 @@ int main(void)
         cmocka_unit_test(a_lock_ends),
     };
 
-    return cmocka_run_group_tests_name("lockout", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

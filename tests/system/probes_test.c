@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "group.h"
 
 enum {
     SOON_MS = 5000,
@@ -642,29 +642,15 @@ static void a_connection_cannot_be_said_again(void **state)
     }
 }
 
-static int start(void **state)
-{
-    static const struct sys_gateway_options options = {.shards = 1,
-                                                       .config = "handshake_s_max = 3;\n"};
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "probes",
+        .gateway = &gateway,
+        .options = {.shards = 1, .config = "handshake_s_max = 3;\n"},
+        .devices = &device,
+        .device_count = 1,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_older_than_1_2_are_refused),
         cmocka_unit_test(suites_are_these_and_no_others),
@@ -674,5 +660,5 @@ int main(void)
         cmocka_unit_test(a_connection_cannot_be_said_again),
     };
 
-    return cmocka_run_group_tests_name("probes", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

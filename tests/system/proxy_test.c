@@ -18,8 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 
 #define PROXY  "127.0.0.9"
 #define LINE   "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
@@ -283,32 +282,18 @@ static void haproxy_is_understood(void **state)
     }
 }
 
-static int start(void **state)
-{
-    static const struct sys_gateway_options options = {.shards = 2,
-                                                       .listener = "proxy_from = [\"" PROXY
-                                                                   "\", \"2001:db8::/32\"];",
-                                                       .config = "rate: { burst = 10000; };\n"};
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "proxy",
+        .gateway = &gateway,
+        .options = {.shards = 2,
+                    .listener = "proxy_from = [\"" PROXY "\", \"2001:db8::/32\"];",
+                    .config = "rate: { burst = 10000; };\n"},
+        .devices = &device,
+        .device_count = 1,
+        .updates = &updates,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_named_address_is_the_connections),
         cmocka_unit_test(a_header_may_be_cut_anywhere),
@@ -317,5 +302,5 @@ int main(void)
         cmocka_unit_test(haproxy_is_understood),
     };
 
-    return cmocka_run_group_tests_name("proxy", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

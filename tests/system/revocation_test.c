@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum {
@@ -479,46 +478,49 @@ static void the_metrics_tell_how_many_and_how_late(void **state)
     sys_must(&gateway, &bystander, sys_client_ping(&bystander, 6));
 }
 
-static int start(void **state)
+static void add_others(void)
 {
-    static const struct sys_gateway_options options = {.shards = SHARDS};
-    static const char info[] =
-        "h-beat\000600\0tmpl\0" SYS_PRODUCT; /* it is heard of now and then */
+    char *tokens = sys_text("%s/tokens", gateway.dir);
 
-    (void)state;
-    sys_gateway_create(&gateway, &options);
     free(sys_ctl(&gateway, NULL, "org", "add", "Elsewhere", NULL));
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", OTHER_PRODUCT, "--org", "Elsewhere",
                  "--plain", NULL));
-    sys_devices_add(&gateway, SYS_PRODUCT, &bystander_device, 1);
     /* So many that those which go are less than a tenth: the index keeps its authority. */
-    char *tokens = sys_text("%s/tokens", gateway.dir);
-
     free(sys_ctl(&gateway, NULL, "index", "generate", "--devices", "1000", "--product", SYS_PRODUCT,
                  "--tokens", tokens, NULL));
     free(tokens);
-    sys_gateway_start(&gateway);
+}
+
+/* It is heard of now and then. */
+static void bystander_comes(void)
+{
+    static const char info[] = "h-beat\000600\0tmpl\0" SYS_PRODUCT;
+
     log_in(&bystander, &bystander_device, 1);
     sys_must(&gateway, &bystander,
              sys_client_send_frame(&bystander, GW_FRAME_INTERNAL, 2, info, sizeof info - 1));
     sys_must(&gateway, &bystander,
              sys_client_expect_response(&bystander, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
-    return 0;
 }
 
-static int stop(void **state)
+static void bystander_goes(void)
 {
-    (void)state;
     sys_client_close(&bystander);
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "revocation",
+        .gateway = &gateway,
+        .options = {.shards = SHARDS},
+        .devices = &bystander_device,
+        .device_count = 1,
+        .updates = &updates,
+        .prepare = add_others,
+        .started = bystander_comes,
+        .finish = bystander_goes,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_change_closes_with_its_reason),
         cmocka_unit_test(changes_that_take_nothing_away_close_nobody),
@@ -530,5 +532,5 @@ int main(void)
         cmocka_unit_test(the_metrics_tell_how_many_and_how_late),
     };
 
-    return cmocka_run_group_tests_name("revocation", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

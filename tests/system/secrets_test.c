@@ -19,7 +19,7 @@
 
 #include <gw/wire/token_text.h>
 
-#include "harness.h"
+#include "group.h"
 #include "sanitized_internal.h"
 
 enum { PAGE_BYTES = 4096, AFTER_MS = 1500, DEVICES = 12, SOON_MS = 5000 };
@@ -158,33 +158,25 @@ static void nothing_is_left_of_tokens(void **state)
     search_memory();
 }
 
-static int start(void **state)
+static void read_tokens(void)
 {
-    static const struct sys_gateway_options options = {.shards = 1};
-
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_devices_add(&gateway, SYS_PRODUCT, devices, DEVICES);
     for (size_t i = 0; i < DEVICES; i++)
         assert_true(gw_token_from_text(gw_bytes_text(devices[i].token), binaries[i]));
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_gateway_destroy(&gateway);
-    return 0;
 }
 
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "secrets",
+        .gateway = &gateway,
+        .options = {.shards = 1},
+        .devices = devices,
+        .device_count = DEVICES,
+        .prepare = read_tokens,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_left_of_tokens),
     };
 
-    return cmocka_run_group_tests_name("secrets", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }

@@ -15,8 +15,7 @@
 #include <string.h>
 
 #include "conformance_cases.h"
-#include "harness.h"
-#include "updates.h"
+#include "group.h"
 #include "websocket_client.h"
 
 enum { SOON_MS = 3000, FENCE_ID = 0x7abc, BYTES_MAX = 8192, FIN = SYS_WEBSOCKET_FIN };
@@ -517,32 +516,17 @@ static void it_can_be_turned_off(void **state)
     sys_client_close(&c);
 }
 
-static const struct sys_gateway_options options = {
-    .shards = 2,
-    .debug = true,
-    .config = "http: { websocket_message_bytes_max = 1024; };\n"
-              "control: { path = \"control\"; };\n"};
-
-static int start(void **state)
-{
-    (void)state;
-    sys_gateway_create(&gateway, &options);
-    sys_gateway_start(&gateway);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (gateway.pid != 0)
-        sys_gateway_stop(&gateway);
-    sys_updates_release(&updates);
-    sys_gateway_destroy(&gateway);
-    return 0;
-}
-
 int main(void)
 {
+    static const struct sys_group group = {
+        .name = "websocket",
+        .gateway = &gateway,
+        .options = {.shards = 2,
+                    .debug = true,
+                    .config = "http: { websocket_message_bytes_max = 1024; };\n"
+                              "control: { path = \"control\"; };\n"},
+        .updates = &updates,
+    };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_handshake_is_refused),
         cmocka_unit_test(it_may_follow_requests_and_be_followed_at_once),
@@ -556,5 +540,5 @@ int main(void)
         cmocka_unit_test(it_can_be_turned_off),
     };
 
-    return cmocka_run_group_tests_name("websocket", tests, start, stop);
+    return SYS_GROUP_RUN(&group, tests);
 }
