@@ -14,13 +14,13 @@
 
 #include <cmocka.h>
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness.h"
 #include "ledger.h"
+#include "long_run.h"
 #include "loop_disk.h"
 
 enum {
@@ -34,7 +34,7 @@ enum {
     UNDER_WAY_MS = 300, /* answers that were on their way when the disk froze */
 };
 
-static uint32_t hold_s = 5; /* how long the disk is bad */
+static uint64_t hold_s = 5; /* how long the disk is bad */
 static uint64_t seed;
 static struct sys_disk disk;
 static struct sys_gateway gateway;
@@ -54,9 +54,9 @@ static void play_until(const char *metric, double value)
 }
 
 /* Everybody stays and waits for answers; the process is well, but not ready for more devices. */
-static void hold(uint32_t seconds)
+static void hold(uint64_t seconds)
 {
-    for (uint64_t until = sys_now_ms() + seconds * UINT64_C(1000); sys_now_ms() < until;) {
+    for (uint64_t until = sys_now_ms() + seconds * 1000; sys_now_ms() < until;) {
         (void)sys_ledger_pass(&ledger, &never, true);
         sys_pause_ms(LOOK_AGAIN_MS);
     }
@@ -188,7 +188,7 @@ static void a_disk_that_hangs_loses_no_client_and_confirms_nothing(void **state)
     hold(hold_s);
     assert_int_equal(sys_ledger_answered(&ledger), answered);
     assert_true(sys_metric(&gateway, "tollgate_journal_pressure") == 3);
-    assert_true(sys_metric(&gateway, "tollgate_journal_sync_seconds_max") >= hold_s);
+    assert_true(sys_metric(&gateway, "tollgate_journal_sync_seconds_max") >= (double)hold_s);
     assert_true(hold_s <= OWN_PING_S || ledger.own_pings >= DEVICES - HTTP_DEVICES);
     sys_disk_thaw(&disk);
     all_is_well_soon();
@@ -225,29 +225,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static bool read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"hold-s", required_argument, NULL, 'h'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {NULL, 0, NULL, 0}};
-
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        uint64_t value = option == '?' ? 0 : strtoull(optarg, NULL, 10);
-
-        if (value == 0)
-            return false;
-        if (option == 's')
-            seed = value;
-        else
-            hold_s = (uint32_t)value;
-    }
-    return optind == argc;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
 {
+    static const struct long_run_option names[] = {{"hold-s", &hold_s}, {"seed", &seed}};
     static const struct CMUnitTest tests[] = {
         TEST(a_full_disk_is_waited_for),
         TEST(a_start_on_a_full_disk_needs_no_hand),
@@ -261,10 +243,9 @@ int main(int argc, char **argv)
     char why[512];
     int failed;
 
-    if (!read_options(argc, argv)) {
-        (void)fprintf(stderr, "system_bad_disk [--hold-s N] [--seed S]\n");
+    if (long_run_read(argc, argv, names, GW_ARRAY_COUNT(names), 0,
+                      "system_bad_disk [--hold-s N] [--seed S]") < 0)
         return 64;
-    }
     if (!sys_disk_create(&disk, &options, why, sizeof why)) {
         (void)fprintf(stderr, "skipped: %s\n", why);
         return SKIPPED;

@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 
 #include "harness.h"
 #include "ledger.h"
+#include "long_run.h"
 
 enum {
     LIFE_MS_MAX = 500,   /* under load, before the kill                    */
@@ -30,8 +30,7 @@ enum {
     EXIT_BUSY = 75,      /* what service managers know as "try again"      */
 };
 
-static uint32_t rounds = 4, device_count = 40, backlog_mib = 24;
-static uint64_t seed;
+static uint64_t rounds = 4, device_count = 40, backlog_mib = 24, seed;
 static struct sys_gateway gateway;
 static struct sys_ledger ledger;
 
@@ -80,8 +79,8 @@ static void kill_9_loses_nothing_that_was_answered(void **state)
 {
     const struct sys_gateway_options options = {
         .config = "rate: { frames_per_s = 100000; burst = 100000; };\n"};
-    const struct sys_ledger_options books = {.devices = device_count,
-                                             .http_devices = device_count / 8};
+    const struct sys_ledger_options books = {.devices = (uint32_t)device_count,
+                                             .http_devices = (uint32_t)device_count / 8};
     uint64_t ready_ms_max = 0;
 
     (void)state;
@@ -89,7 +88,7 @@ static void kill_9_loses_nothing_that_was_answered(void **state)
     sys_ledger_create(&ledger, &gateway, &books);
     sys_gateway_start(&gateway);
     sys_gateway_configure(&gateway, options.config); /* the same ports for every start */
-    for (uint32_t round = 0; round < rounds; round++) {
+    for (uint64_t round = 0; round < rounds; round++) {
         uint64_t at;
 
         sys_ledger_log_in(&ledger);
@@ -103,9 +102,9 @@ static void kill_9_loses_nothing_that_was_answered(void **state)
         sys_ledger_values(&ledger);
     }
     sys_gateway_stop(&gateway);
-    print_message("%u kills: %llu updates sent, %llu acknowledged, none of these lost; %llu "
+    print_message("%llu kills: %llu updates sent, %llu acknowledged, none of these lost; %llu "
                   "batches; ready again after at most %llu ms\n",
-                  rounds, (unsigned long long)sys_ledger_sent(&ledger),
+                  (unsigned long long)rounds, (unsigned long long)sys_ledger_sent(&ledger),
                   (unsigned long long)sys_ledger_answered(&ledger),
                   (unsigned long long)ledger.batches, (unsigned long long)ready_ms_max);
     assert_true(sys_ledger_answered(&ledger) > 0);
@@ -212,42 +211,21 @@ static void a_long_log_is_no_long_start(void **state)
               (unsigned long long)ready_ms);
 }
 
-static bool read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"rounds", required_argument, NULL, 'r'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"devices", required_argument, NULL, 'd'},
-                                          {"backlog-mib", required_argument, NULL, 'b'},
-                                          {NULL, 0, NULL, 0}};
-
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        uint64_t value = option == '?' ? 0 : strtoull(optarg, NULL, 10);
-
-        if (value == 0)
-            return false;
-        if (option == 's')
-            seed = value;
-        else
-            *(option == 'r'   ? &rounds
-              : option == 'd' ? &device_count
-                              : &backlog_mib) = (uint32_t)value;
-    }
-    return optind == argc;
-}
-
 int main(int argc, char **argv)
 {
+    static const struct long_run_option names[] = {{"rounds", &rounds},
+                                                   {"seed", &seed},
+                                                   {"devices", &device_count},
+                                                   {"backlog-mib", &backlog_mib}};
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(kill_9_loses_nothing_that_was_answered, tear_down),
         cmocka_unit_test_teardown(a_successor_waits_for_the_log_and_then_starts, tear_down),
         cmocka_unit_test_teardown(a_long_log_is_no_long_start, tear_down),
     };
 
-    if (!read_options(argc, argv)) {
-        (void)fprintf(stderr,
-                      "system_crash [--rounds N] [--seed S] [--devices N] [--backlog-mib N]\n");
+    if (long_run_read(argc, argv, names, GW_ARRAY_COUNT(names), 0,
+                      "system_crash [--rounds N] [--seed S] [--devices N] [--backlog-mib N]") < 0)
         return 64;
-    }
     sys_dice_seed(seed);
     return cmocka_run_group_tests_name("crash", tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * end: what was answered is in the log when the disk is mounted again, in order and without damage,
  * nothing needs a hand, and last values are those of the log.
  *
- *     system_powercut ext4|xfs [--rounds N] [--seed S]
+ *     system_powercut [--rounds N] [--seed S] ext4|xfs
  *
  * Exits with 77 and the reason where there is no root, no loop device or no such file system.
  */
@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-#include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 
 #include "harness.h"
 #include "ledger.h"
+#include "long_run.h"
 #include "loop_disk.h"
 
 enum {
@@ -38,8 +38,7 @@ enum {
     AFTER_US_MAX = 50000, /* that the gateway lives on without a disk, taking input */
 };
 
-static uint32_t rounds = 6;
-static uint64_t seed;
+static uint64_t rounds = 6, seed;
 static struct sys_disk disk;
 static struct sys_gateway gateway;
 static struct sys_ledger ledger;
@@ -123,7 +122,7 @@ static void a_power_cut_loses_nothing_that_was_answered(void **state)
     (void)state;
     sys_gateway_start(&gateway);
     sys_ledger_commit(&ledger);
-    for (uint32_t round = 0; round < rounds; round++) {
+    for (uint64_t round = 0; round < rounds; round++) {
         sys_ledger_log_in(&ledger);
         play_and_cut(round % 2 == 1, &near);
         sys_disk_remount(&disk);
@@ -134,9 +133,10 @@ static void a_power_cut_loses_nothing_that_was_answered(void **state)
         sys_ledger_commit(&ledger);
     }
     sys_gateway_stop(&gateway);
-    print_message("%u power cuts of %s, %u of them within 5 ms of a segment's beginning or end: "
+    print_message("%llu power cuts of %s, %u of them within 5 ms of a segment's beginning or end: "
                   "%llu updates sent, %llu acknowledged, none of these lost\n",
-                  rounds, disk.kind, near, (unsigned long long)sys_ledger_sent(&ledger),
+                  (unsigned long long)rounds, disk.kind, near,
+                  (unsigned long long)sys_ledger_sent(&ledger),
                   (unsigned long long)sys_ledger_answered(&ledger));
     assert_true(sys_ledger_answered(&ledger) > 0);
     assert_true(sys_ledger_answered(&ledger) < sys_ledger_sent(&ledger));
@@ -168,28 +168,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static bool read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"rounds", required_argument, NULL, 'r'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {NULL, 0, NULL, 0}};
-
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        uint64_t value = option == '?' ? 0 : strtoull(optarg, NULL, 10);
-
-        if (value == 0)
-            return false;
-        if (option == 's')
-            seed = value;
-        else
-            rounds = (uint32_t)value;
-    }
-    return optind + 1 == argc &&
-           (strcmp(argv[optind], "ext4") == 0 || strcmp(argv[optind], "xfs") == 0);
-}
-
 int main(int argc, char **argv)
 {
+    static const struct long_run_option names[] = {{"rounds", &rounds}, {"seed", &seed}};
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_power_cut_loses_nothing_that_was_answered),
     };
@@ -198,11 +179,16 @@ int main(int argc, char **argv)
     char why[512];
     int failed;
 
-    if (!read_options(argc, argv)) {
-        (void)fprintf(stderr, "system_powercut ext4|xfs [--rounds N] [--seed S]\n");
+    int at = long_run_read(argc, argv, names, GW_ARRAY_COUNT(names), 1,
+                           "system_powercut [--rounds N] [--seed S] ext4|xfs");
+
+    if (at < 0)
+        return 64;
+    options.kind = argv[at];
+    if (strcmp(options.kind, "ext4") != 0 && strcmp(options.kind, "xfs") != 0) {
+        (void)fprintf(stderr, "%s: no file system of these tests\n", options.kind);
         return 64;
     }
-    options.kind = argv[optind];
     if (!sys_disk_create(&disk, &options, why, sizeof why)) {
         (void)fprintf(stderr, "skipped: %s\n", why);
         return SKIPPED;

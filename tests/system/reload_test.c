@@ -25,6 +25,7 @@
 #include <openssl/x509.h>
 
 #include "harness.h"
+#include "long_run.h"
 
 enum {
     SOON_MS = 10000,
@@ -41,7 +42,7 @@ static const char *const names[FILES] = {"rsa.pem", "rsa.key", "ec.pem", "ec.key
 static struct sys_gateway gateway;
 static struct sys_device devices[STAYING + COMING];
 static char *sets[SETS][FILES];
-static unsigned reloads = RELOADS;
+static uint64_t reloads = RELOADS;
 
 /* ---- files ---- */
 
@@ -187,7 +188,7 @@ static void reload_many_times(void)
     unsigned bad = 0;
     long before = 0;
 
-    for (unsigned i = 0; i < reloads; i++) {
+    for (uint64_t i = 0; i < reloads; i++) {
         if (i == reloads / 2)
             before = resident_kib();
         put_set(i % SETS);
@@ -378,6 +379,7 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
+    static const struct long_run_option numbers[] = {{"reloads", &reloads}};
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(reloads_end_no_session_and_fail_no_handshake, restore),
         cmocka_unit_test_teardown(new_files_are_noticed, restore),
@@ -385,7 +387,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(rotated_ticket_keys_are_noticed, restore),
     };
 
-    if (argc == 3 && strcmp(argv[1], "--reloads") == 0)
-        reloads = (unsigned)strtoul(argv[2], NULL, 10);
+    if (long_run_read(argc, argv, numbers, GW_ARRAY_COUNT(numbers), 0,
+                      "system_reload [--reloads N]") < 0)
+        return 64;
     return cmocka_run_group_tests_name("reload", tests, set_up, tear_down);
 }

@@ -7,9 +7,9 @@
  *     unit_journal_image_test [--rounds N] [--every N] [--seed S]
  */
 #include "journal_kit.h"
+#include "long_run.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ enum {
     BLOCK_BYTES = 4096,
 };
 
-static uint32_t rounds = 100, every = 499;
+static uint64_t rounds = 100, every = 499;
 static uint64_t seed = 1;
 
 static uint32_t dice(uint32_t below)
@@ -331,13 +331,14 @@ static void damaged_places_are_never_given_out(void **state)
         struct kit_found found = read_all(&image->dir);
 
         expect_all(image, &found);
-        for (uint32_t round = 0; round < rounds; round++)
+        for (uint64_t round = 0; round < rounds; round++)
             damage(image, round % 8 < 6 ? BIT : round % 8 == 6 ? SECTOR : BLOCK, round, &hits);
         found = read_all(&image->dir);
         expect_all(image, &found); /* the test itself has left nothing behind */
         image_free(image);
     }
-    print_message("%u places damaged, %u of them in a batch\n", rounds * ENDINGS, hits);
+    print_message("%llu places damaged, %u of them in a batch\n",
+                  (unsigned long long)rounds * ENDINGS, hits);
     assert_true(hits > rounds);
 }
 
@@ -366,7 +367,7 @@ static void a_log_cut_at_any_byte_keeps_what_is_whole(void **state)
             assert_int_equal(found.batches, whole);
             assert_int_equal(found.damaged_bytes, ending == KILLED ? image->end - kept : 0);
             assert_true(found.in_order);
-            if (cut % (RECOVER_EVERY * (uint64_t)every) == 0)
+            if (cut % (RECOVER_EVERY * every) == 0)
                 recovery_agrees(image, &found);
         }
         assert_int_equal(close(fd), 0);
@@ -374,36 +375,17 @@ static void a_log_cut_at_any_byte_keeps_what_is_whole(void **state)
     }
 }
 
-static bool read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"rounds", required_argument, NULL, 'r'},
-                                          {"every", required_argument, NULL, 'e'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {NULL, 0, NULL, 0}};
-
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        uint64_t value = option == '?' ? 0 : strtoull(optarg, NULL, 10);
-
-        if (value == 0)
-            return false;
-        if (option == 's')
-            seed = value;
-        else
-            *(option == 'r' ? &rounds : &every) = (uint32_t)value;
-    }
-    return optind == argc;
-}
-
 int main(int argc, char **argv)
 {
+    static const struct long_run_option names[] = {
+        {"rounds", &rounds}, {"every", &every}, {"seed", &seed}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_places_are_never_given_out),
         cmocka_unit_test(a_log_cut_at_any_byte_keeps_what_is_whole),
     };
 
-    if (!read_options(argc, argv)) {
-        (void)fprintf(stderr, "unit_journal_image_test [--rounds N] [--every N] [--seed S]\n");
+    if (long_run_read(argc, argv, names, GW_ARRAY_COUNT(names), 0,
+                      "unit_journal_image_test [--rounds N] [--every N] [--seed S]") < 0)
         return 64;
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
