@@ -38,7 +38,10 @@ static void *shard_main(void *argument)
 {
     struct shard_thread *t = argument;
     struct gateway *g = t->gateway;
+    char name[16];
 
+    (void)snprintf(name, sizeof name, "shard %u", (unsigned)(t - g->threads));
+    (void)pthread_setname_np(pthread_self(), name);
     t->err = gw_shard_begin(t->shard, t->why, sizeof t->why);
     sem_post(&g->begun);
     while (sem_wait(&g->go) != 0 && errno == EINTR)

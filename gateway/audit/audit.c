@@ -184,6 +184,7 @@ static void *writer_main(void *argument)
     const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
     struct gw_audit *audit = argument;
 
+    (void)pthread_setname_np(pthread_self(), "audit");
     while (!atomic_load_explicit(&audit->stop_asked, memory_order_acquire)) {
         step(audit, gw_clock_now(), gw_clock_wall_us(), false);
         (void)nanosleep(&pause, NULL);

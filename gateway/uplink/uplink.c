@@ -276,6 +276,7 @@ static void *run(void *argument)
     struct gw_instant retained = gw_clock_now();
     uint32_t failed_stops = 0;
 
+    (void)pthread_setname_np(pthread_self(), "uplink");
     for (;;) {
         bool stopping = atomic_load(&uplink->stopping) != 0;
         int err = 0;
@@ -347,7 +348,6 @@ int gw_uplink_start(struct gw_uplink *uplink)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err != 0)
         return -err;
-    (void)pthread_setname_np(uplink->thread, "uplink");
     uplink->started = true;
     return 0;
 }

@@ -126,6 +126,7 @@ void *values_thread(void *context)
     struct gw_values *values = context;
     bool stopping;
 
+    (void)pthread_setname_np(pthread_self(), "values");
     do {
         (void)pthread_mutex_lock(&values->lock);
         while (!values->other_is_frozen && !values->stopping)

@@ -161,12 +161,17 @@ static char *status_of_thread(const char *thread, const char *key)
     return value;
 }
 
-static void expect_of_every_thread(const char *key, const char *expected)
+struct counted {
+    unsigned threads, as_expected;
+};
+
+/* Of how many threads /proc says `expected` of `key`. */
+static struct counted threads_with(const char *key, const char *expected)
 {
     char *path = sys_text("/proc/%d/task", (int)gateway.pid);
     DIR *folder = opendir(path);
     const struct dirent *entry;
-    unsigned threads = 0;
+    struct counted counted = {.threads = 0};
 
     sys_check(&gateway, folder != NULL, "%s", path);
     while ((entry = readdir(folder)) != NULL) {
@@ -174,14 +179,27 @@ static void expect_of_every_thread(const char *key, const char *expected)
             continue;
         char *value = status_of_thread(entry->d_name, key);
 
-        sys_check(&gateway, strcmp(value, expected) == 0, "%s of thread %s is %s", key,
-                  entry->d_name, value);
+        counted.threads++;
+        counted.as_expected += strcmp(value, expected) == 0;
         free(value);
-        threads++;
     }
     (void)closedir(folder);
     free(path);
-    assert_true(threads >= 5); /* control, uplink, values, two shards */
+    return counted;
+}
+
+static void expect_of_every_thread(const char *key, const char *expected)
+{
+    struct counted counted = threads_with(key, expected);
+
+    sys_check(&gateway, counted.as_expected == counted.threads, "%s %s of %u threads only", key,
+              expected, counted.as_expected);
+    assert_true(counted.threads >= 5); /* control, uplink, values, two shards */
+}
+
+static void expect_a_thread(const char *name)
+{
+    sys_check(&gateway, threads_with("Name:", name).as_expected == 1, "a thread named %s", name);
 }
 
 static void every_thread_is_confined(void **state)
@@ -192,6 +210,10 @@ static void every_thread_is_confined(void **state)
     expect_of_every_thread("CapPrm:", "0000000000000000");
     expect_of_every_thread("NoNewPrivs:", "1");
     expect_of_every_thread("Seccomp:", "2");
+    expect_a_thread("shard 0");
+    expect_a_thread("shard 1");
+    expect_a_thread("uplink");
+    expect_a_thread("values");
     sys_gateway_stop(&gateway);
 }
 
