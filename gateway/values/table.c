@@ -78,10 +78,15 @@ int values_table_init(struct values_table *table, struct values_sizes sizes)
     };
     table->cells = map_zeroed(cell_array_bytes(table));
     table->arena = map_zeroed(sizes.arena_bytes);
-    if (table->cells != NULL && table->arena != NULL)
-        return 0;
-    values_table_fini(table);
-    return -ENOMEM;
+    if (table->cells == NULL || table->arena == NULL) {
+        values_table_fini(table);
+        return -ENOMEM;
+    }
+    /* Cells lie anywhere, and an entry is written to memory that nothing was in since the start or
+       the last checkpoint: small pages would mean a look at a page table for each. */
+    (void)madvise(table->cells, cell_array_bytes(table), MADV_HUGEPAGE);
+    (void)madvise(table->arena, table->arena_bytes, MADV_HUGEPAGE);
+    return 0;
 }
 
 void values_table_fini(struct values_table *table)
@@ -123,6 +128,17 @@ struct found {
     uint32_t place; /* 0: there is none */
 };
 
+static uint32_t cells_used(const struct values_table *table)
+{
+    return atomic_load_explicit(&table->cells_used, memory_order_relaxed);
+}
+
+/* Of an empty one no cell is read: what was never touched takes no memory. */
+static bool is_empty(const struct values_table *table)
+{
+    return cells_used(table) == 0;
+}
+
 /* `key` is a pin's, or device_key's with OF_DEVICE. */
 static struct found find(const struct values_table *table, uint64_t key, uint64_t of_device)
 {
@@ -151,7 +167,8 @@ static void store_cell(struct values_table *table, struct found at, uint64_t key
     const uint32_t hash = (uint32_t)(hash_of(key, of_device) >> 32);
     const uint32_t tag = (hash & ~UINT32_C(1)) | (uint32_t)of_device;
 
-    table->cells_used += at.place == 0;
+    if (at.place == 0)
+        atomic_store_explicit(&table->cells_used, cells_used(table) + 1, memory_order_relaxed);
     atomic_store_explicit(&table->cells[at.index], (uint64_t)tag << 32 | place,
                           memory_order_release); /* I1 */
 }
@@ -167,7 +184,7 @@ bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us
     struct found pin, device = {.place = 0};
 
     if (table->used + bytes > table->arena_bytes ||
-        table->cells_used + CELLS_PER_PUT > table->cells_used_max)
+        cells_used(table) + CELLS_PER_PUT > table->cells_used_max)
         return false;
     pin = find(table, key, 0);
     if (pin.place == 0)
@@ -211,26 +228,29 @@ void values_table_fetch_entry(const struct values_table *table, uint64_t key)
 void values_table_clear(struct values_table *table)
 {
     /* Only what was used: pages that were never touched stay untouched. */
-    for (uint64_t i = 0; i <= table->cell_mask; i++)
+    for (uint64_t i = 0; !is_empty(table) && i <= table->cell_mask; i++)
         if (atomic_load_explicit(&table->cells[i], memory_order_relaxed) != 0)
             atomic_store_explicit(&table->cells[i], 0, memory_order_relaxed);
     table->used = UNIT_BYTES;
-    table->cells_used = table->pins = 0;
+    table->pins = 0;
+    atomic_store_explicit(&table->cells_used, 0, memory_order_relaxed);
 }
 
 /* ---- readers ---- */
 
 const struct values_entry *values_table_get(const struct values_table *table, uint64_t key)
 {
-    struct found found = find(table, key, 0);
+    struct found found = {.place = 0};
 
+    if (!is_empty(table))
+        found = find(table, key, 0);
     return found.place == 0 ? NULL : entry_at(table, found.place);
 }
 
 void values_table_pins(const struct values_table *table, uint32_t device, char bank,
                        struct values_pins *pins)
 {
-    uint32_t place = find(table, values_key(device, 0, 0), OF_DEVICE).place;
+    uint32_t place = is_empty(table) ? 0 : find(table, values_key(device, 0, 0), OF_DEVICE).place;
 
     while (place != 0) {
         const struct values_entry *entry = entry_at(table, place);
@@ -254,7 +274,7 @@ uint32_t values_table_sorted(const struct values_table *table, struct values_ite
 {
     uint32_t count = 0;
 
-    for (uint64_t i = 0; i <= table->cell_mask; i++) {
+    for (uint64_t i = 0; !is_empty(table) && i <= table->cell_mask; i++) {
         uint64_t cell = atomic_load_explicit(&table->cells[i], memory_order_relaxed);
 
         if (cell == 0 || (cell >> 32 & OF_DEVICE) != 0)

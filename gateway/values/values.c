@@ -86,6 +86,11 @@ int values_freeze(struct gw_values *values, bool wait)
     return values->started ? 0 : values_checkpoint(values);
 }
 
+static bool has_value(const struct gw_record *record)
+{
+    return record->kind == GW_RECORD_PIN_WRITE;
+}
+
 static uint64_t key_of(const struct gw_record *record)
 {
     return values_key(record->device, record->bank, record->pin);
@@ -106,7 +111,7 @@ int values_apply(struct gw_values *values, const struct gw_record *record)
     uint64_t key = key_of(record);
     int err;
 
-    if (record->kind != GW_RECORD_PIN_WRITE)
+    if (!has_value(record))
         return 0;
     while (!values_table_put(&values->tables[values->in_use], key, record->time_us,
                              origin_of(record), record->value))
@@ -133,12 +138,18 @@ static int apply_batch(struct gw_values *values, struct gw_bytes sealed)
     for (; err == 0; applied++) {
         const struct values_table *table = &values->tables[values->in_use];
 
-        while (read - applied < AHEAD && gw_batch_next(&walk, &ahead[read % AHEAD]) == GW_OK)
-            values_table_fetch_cell(table, key_of(&ahead[read++ % AHEAD]));
+        while (read - applied < AHEAD && gw_batch_next(&walk, &ahead[read % AHEAD]) == GW_OK) {
+            const struct gw_record *record = &ahead[read++ % AHEAD];
+
+            if (has_value(record))
+                values_table_fetch_cell(table, key_of(record));
+        }
         if (applied == read)
             break;
-        if (read - applied > AHEAD / 2)
-            values_table_fetch_entry(table, key_of(&ahead[(applied + AHEAD / 2) % AHEAD]));
+        const struct gw_record *soon = &ahead[(applied + AHEAD / 2) % AHEAD];
+
+        if (read - applied > AHEAD / 2 && has_value(soon))
+            values_table_fetch_entry(table, key_of(soon));
         err = values_apply(values, &ahead[applied % AHEAD]);
     }
     return err;
@@ -188,7 +199,6 @@ int gw_values_start(struct gw_values *values)
         values->started = false;
         return -err;
     }
-    (void)pthread_setname_np(values->thread, "values");
     return 0;
 }
 

@@ -67,7 +67,7 @@ struct values_table {
 
     /* the writer's */
     uint64_t used; /* bytes of the arena */
-    uint32_t cells_used;
+    _Atomic uint32_t cells_used;
     uint32_t pins; /* different keys */
 };
 
