@@ -20,6 +20,7 @@
 enum {
     PING_REPEAT_MS = 6000,
     SILENCE_MS = 18000, /* beyond the heartbeat */
+    BUSY_MS = 300,      /* until a device that may not start yet asks again */
     /* What now_ms says when the fleet starts: beyond the longest heartbeat, so that "a heartbeat
        ago" has a number. */
     START_MS = 3600 * 1000,
@@ -586,11 +587,11 @@ void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device)
     case SWARM_WAITING:
         if (fleet->options->mode == SWARM_LOGIN)
             rest(fleet, device);
-        else if (fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING)
-            swarm_device_start(fleet, device, fleet->load.start); /* it is out since then */
         else if (swarm_fleet_is_busy(fleet))
             gw_timer_arm(&fleet->wheel, slot_of(fleet, device),
-                         gw_instant_after(fleet->now, GW_NS_PER_S));
+                         gw_instant_after(fleet->now, BUSY_MS * GW_NS_PER_MS));
+        else if (fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING)
+            swarm_device_start(fleet, device, fleet->load.start); /* it is out since then */
         else
             swarm_device_start(fleet, device, fleet->now);
         return;

@@ -74,10 +74,17 @@ static void note_lateness(struct swarm_fleet *fleet, struct gw_instant due)
         swarm_histogram_add(&fleet->late_us, gw_ns_between(due, fleet->now) / GW_NS_PER_US);
 }
 
+/* The swarm's cores are those of all its devices. A storm of more of them than it can serve in the
+   time that a device waits would be one of its own making, so it may be told a bound. */
+static bool is_bounded(const struct swarm_fleet *fleet)
+{
+    return fleet->seen_phase == SWARM_RAMPING ||
+           (fleet->options->restart != NULL && fleet->options->at_once > 0);
+}
+
 bool swarm_fleet_is_busy(const struct swarm_fleet *fleet)
 {
-    return fleet->seen_phase == SWARM_RAMPING &&
-           gw_counter_read(&fleet->counts.connecting) >= fleet->at_once;
+    return is_bounded(fleet) && gw_counter_read(&fleet->counts.connecting) >= fleet->at_once;
 }
 
 /* All but login: the ramp. */
