@@ -45,6 +45,8 @@ static const struct room_failure writing[] = {
     {"interrupted", NTHFAIL_FILE, EINTR, 1},
     {"read-only", NTHFAIL_FILE, EROFS, 2},
     {"held by another", NTHFAIL_FILE, EAGAIN, 2},
+    {"not permitted", NTHFAIL_FILE, EACCES, 1},
+    {"not supported", NTHFAIL_FILE, EINVAL, 1},
     {"no random numbers", NTHFAIL_SYSTEM, ENOSYS, 1},
 };
 
