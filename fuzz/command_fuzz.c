@@ -65,7 +65,8 @@ void gw_control_answer(struct gw_control *control, struct gw_instant now,
     gw_assert(to.place == 3 && to.life == 4);
     gw_assert(json_is_object(object) && memchr(answer.data, '\n', answer.size) == NULL);
     gw_assert(json_object_get(object, "error") != NULL ||
-              json_object_get(object, "result") != NULL);
+              json_object_get(object, "result") != NULL ||
+              json_object_get(object, "locked") != NULL);
     if (json_is_integer(id) || json_is_string(id))
         gw_assert(json_equal(id, json_object_get(object, "id")) != 0);
     else
