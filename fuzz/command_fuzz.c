@@ -133,14 +133,15 @@ void gw_shard_downlink(struct gw_shard *any, struct gw_downlink *downlink)
 json_t *lockout_locked(struct gateway *g, const json_t *command, const char **why)
 {
     (void)g, (void)command, (void)why;
-    return json_object();
+    return json_pack("{s:i, s:[]}", "count", 0, "locked");
 }
 
 json_t *lockout_ban(struct gateway *g, const json_t *command, const char **why)
 {
     (void)g;
     *why = "no address";
-    return json_object_get(command, "source") != NULL ? json_object() : NULL;
+    return json_object_get(command, "source") != NULL ? json_pack("{s:s}", "result", "banned")
+                                                      : NULL;
 }
 
 json_t *lockout_unban(struct gateway *g, const json_t *command, const char **why)
