@@ -65,7 +65,8 @@ void gw_control_answer(struct gw_control *control, struct gw_instant now,
     gw_assert(to.place == 3 && to.life == 4);
     gw_assert(json_is_object(object) && memchr(answer.data, '\n', answer.size) == NULL);
     gw_assert(json_object_get(object, "error") != NULL ||
-              json_object_get(object, "result") != NULL);
+              json_object_get(object, "result") != NULL ||
+              json_object_get(object, "locked") != NULL);
     if (json_is_integer(id) || json_is_string(id))
         gw_assert(json_equal(id, json_object_get(object, "id")) != 0);
     else
@@ -132,14 +133,15 @@ void gw_shard_downlink(struct gw_shard *any, struct gw_downlink *downlink)
 json_t *lockout_locked(struct gateway *g, const json_t *command, const char **why)
 {
     (void)g, (void)command, (void)why;
-    return json_object();
+    return json_pack("{s:i, s:[]}", "count", 0, "locked");
 }
 
 json_t *lockout_ban(struct gateway *g, const json_t *command, const char **why)
 {
     (void)g;
     *why = "no address";
-    return json_object_get(command, "source") != NULL ? json_object() : NULL;
+    return json_object_get(command, "source") != NULL ? json_pack("{s:s}", "result", "banned")
+                                                      : NULL;
 }
 
 json_t *lockout_unban(struct gateway *g, const json_t *command, const char **why)

@@ -145,7 +145,8 @@ int gw_journal_mark_read(const struct gw_journal_io *io, int fd, struct gw_journ
         if (got < 0 && got != -EIO)
             return (int)got;
         if (got == (ssize_t)sizeof(in) && memcmp(in, mark_magic, 8) == 0 &&
-            gw_load_le64(in + 8) == XXH3_64bits(in + 16, sizeof(in) - 16)) {
+            gw_load_le64(in + 8) == XXH3_64bits(in + 16, sizeof(in) - 16) &&
+            gw_load_le64(in + 40) <= 1) {
             *mark = (struct gw_journal_mark){
                 .epoch = gw_load_le64(in + 16),
                 .durable = {.segment = gw_load_le64(in + 24), .offset = gw_load_le64(in + 32)},

@@ -73,11 +73,12 @@ static int read_mark(struct gw_journal_reader *reader, struct gw_journal_mark *m
     return gw_journal_mark_read(reader->io, reader->mark_fd, mark);
 }
 
-static bool writer_lives(struct gw_journal_reader *reader)
+/* 1 or 0; -errno when it cannot be told: what a writer has not synced yet must not be given out. */
+static int writer_lives(struct gw_journal_reader *reader)
 {
     if (reader->lock_fd < 0 && (reader->lock_fd = open_in(reader, "lock")) < 0)
-        return false;
-    return reader->io->is_locked(reader->io->context, reader->lock_fd) == 1;
+        return reader->lock_fd == -ENOENT ? 0 : reader->lock_fd;
+    return reader->io->is_locked(reader->io->context, reader->lock_fd);
 }
 
 /* The first segment above `number`, 0 when there is none; -errno. */
@@ -269,25 +270,24 @@ static int end_from_successor(struct gw_journal_reader *reader)
 static int refresh_end(struct gw_journal_reader *reader)
 {
     struct gw_journal_mark mark = {.epoch = 0};
-    int err;
+    int err, lives;
 
     for (int tries = 0; tries < REFRESH_TRIES; tries++) {
-        bool lives;
-
         if ((err = end_from_successor(reader)) == -EAGAIN)
             continue;
         if (err != -ENOENT)
             return err;
-        lives = writer_lives(reader);
+        if ((lives = writer_lives(reader)) < 0)
+            return lives;
         if (reader->headless) {
             reader->end = reader->walk.at;
-            reader->end_is_final = !lives;
+            reader->end_is_final = lives == 0;
             return 0;
         }
         err = read_mark(reader, &mark);
         if (err != 0 && err != -ENOENT)
             return err;
-        if (lives) {
+        if (lives == 1) {
             if (err == 0 && mark.durable.segment > reader->number)
                 continue;
             if (err == 0 && mark.durable.segment == reader->number)

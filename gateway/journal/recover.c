@@ -266,7 +266,9 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
         err = recover_newest(o, fd, (uint64_t)size, err == 0 ? header : NULL, mark);
     else
         err = 0;
-    if (err == 0 && (err = gw_writer_closed_reserve(w)) == 0)
+    if (err == 0 && (err = gw_writer_closed_reserve(w)) != 0)
+        (void)fail(o, err, "no memory for the segments of %s", w->path);
+    if (err == 0)
         gw_writer_closed_add(w, (struct gw_closed_segment){
                                     .number = number, .bytes = (uint64_t)size, .end = w->end});
     if (err == 0 && newest)

@@ -186,10 +186,12 @@ static int or_nothing_known(const struct gw_index_view *view, enum gw_detail_kin
 {
     struct gw_bytes text, rest;
 
-    if (err == -ENOENT &&
-        next(view, kind, product, gw_bytes_of(NULL, 0), true, &text, &rest) == -ENOENT)
+    if (err != -ENOENT)
+        return err;
+    err = next(view, kind, product, gw_bytes_of(NULL, 0), true, &text, &rest);
+    if (err == -ENOENT)
         return -ENODATA;
-    return err;
+    return err == 0 ? -ENOENT : err;
 }
 
 int gw_catalog_stream(const struct gw_index_view *view, uint32_t product, uint8_t pin,

@@ -209,9 +209,11 @@ static int turn(struct gw_index_reader *reader)
         refresh_mark(reader); /* I3 */
         if ((err = mdb_txn_renew(reader->view.txn)) != 0)
             return gw_store_error(err);
-        reader->in_turn = true;
-        if ((err = mdb_cursor_renew(reader->view.txn, reader->tokens)) != 0)
+        if ((err = mdb_cursor_renew(reader->view.txn, reader->tokens)) != 0) {
+            mdb_txn_reset(reader->view.txn); /* a cursor of the turn before would see old pages */
             return gw_store_error(err);
+        }
+        reader->in_turn = true;
     }
     if (reader->judged && reader->judged_txn == mdb_txn_id(reader->view.txn))
         return 0;

@@ -1,7 +1,7 @@
 /*
- * The calls of calls.def, counted and failed. Linked into tollgate_nthfail in front of the real
- * ones (the linker's --wrap), so that it works under every sanitizer and meets the gateway's own
- * calls alone. BoringSSL and jansson are libraries of their own, and ask here for their memory.
+ * The calls of calls.def, counted and failed. Linked into a program in front of the real ones
+ * (the linker's --wrap), so that it works under every sanitizer and meets the gateway's own calls
+ * alone. BoringSSL and jansson are libraries of their own, and ask here for their memory.
  */
 #include "nthfail.h"
 
@@ -32,15 +32,21 @@
 #include <gw/io/ring.h>
 
 static struct nthfail *control;
+static bool is_own; /* the test is this very program: it asks, and is not told */
+
+static struct {
+    const char *name;
+    const void *caller;
+} told;
 
 extern const char __executable_start[];
 
 /* A line that addr2line understands: where in the program the call stands that fails. */
-static void tell(const char *name, const void *caller)
+void nthfail_tell(void)
 {
     char line[128];
-    int bytes = snprintf(line, sizeof line, "nthfail: %s fails, called from 0x%zx\n", name,
-                         (size_t)((const char *)caller - __executable_start));
+    int bytes = snprintf(line, sizeof line, "nthfail: %s fails, called from 0x%zx\n", told.name,
+                         (size_t)((const char *)told.caller - __executable_start));
 
     if (bytes > 0)
         (void)!write(STDERR_FILENO, line, (size_t)bytes); /* never one of those that fail */
@@ -57,8 +63,12 @@ static int failure(uint32_t class, const char *name, const void *caller)
     first = atomic_load(&control->first);
     if (first == 0 || call < first || call - first >= atomic_load(&control->count))
         return 0;
-    if (atomic_fetch_add(&control->failed, 1) == 0)
-        tell(name, caller);
+    if (atomic_fetch_add(&control->failed, 1) == 0) {
+        told.name = name;
+        told.caller = caller;
+        if (!is_own)
+            nthfail_tell();
+    }
     return atomic_load(&control->error);
 }
 
@@ -231,6 +241,12 @@ static void *json_memory(size_t bytes)
 }
 
 /* ---- the control ---- */
+
+void nthfail_control(struct nthfail *own)
+{
+    is_own = true;
+    control = own;
+}
 
 __attribute__((constructor)) static void find_control(void)
 {

@@ -6,6 +6,8 @@
  * calls.def names. It maps the file that the environment variable NTHFAIL names, and the test that
  * started it maps it too: the test arms it, before the start or at any moment later, and reads how
  * many calls there were and how many of them failed. Without the variable nothing fails.
+ *
+ * A test of one room (room.h) is linked with nthfail.c itself, and fails its own calls.
  */
 #ifndef TESTS_NTHFAIL_H
 #define TESTS_NTHFAIL_H
@@ -35,5 +37,10 @@ struct nthfail {
 };
 
 #define NTHFAIL_FOR_EVER UINT64_MAX
+
+/* For a program that fails its own calls: what it arms, in place of a file. */
+void nthfail_control(struct nthfail *own);
+/* Prints which call failed first since it was armed; such a program is silent otherwise. */
+void nthfail_tell(void);
 
 #endif

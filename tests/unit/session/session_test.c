@@ -70,6 +70,44 @@ static void only_the_drawn_edges_are_legal(void **state)
                 drawn[from][to] == '+');
 }
 
+static void every_way_through_the_machine_keeps_what_its_states_promise(void **state)
+{
+    static const struct {
+        size_t steps;
+        enum gw_session_state to[6];
+    } ways[] = {
+        {2, {GW_SESSION_ACCEPTING, GW_SESSION_FREE}},
+        {4, {GW_SESSION_ACCEPTING, GW_SESSION_HANDSHAKE, GW_SESSION_CLOSING, GW_SESSION_FREE}},
+        {6,
+         {GW_SESSION_ACCEPTING, GW_SESSION_HANDSHAKE, GW_SESSION_LOGIN, GW_SESSION_HTTP,
+          GW_SESSION_CLOSING, GW_SESSION_FREE}},
+        {6,
+         {GW_SESSION_ACCEPTING, GW_SESSION_LOGIN, GW_SESSION_HTTP, GW_SESSION_LOGIN,
+          GW_SESSION_CLOSING, GW_SESSION_FREE}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(ways); i++) {
+        struct gw_session s = {.rx = GW_CHUNK_QUEUE_EMPTY, .tx = GW_CHUNK_QUEUE_EMPTY};
+
+        for (size_t step = 0; step < ways[i].steps; step++) {
+            if (ways[i].to[step] == GW_SESSION_CLOSING)
+                s.close_reason = GW_CLOSE_PEER_CLOSED;
+            gw_session_move(&s, ways[i].to[step]);
+            assert_int_equal(s.state, ways[i].to[step]);
+        }
+    }
+}
+
+static void a_live_session_may_send_more_in_a_frame(void **state)
+{
+    const struct life in = in_login(), on = in_live(0);
+
+    (void)state;
+    assert_int_equal(gw_session_body_bytes_max(&in.s, &limits), GW_LOGIN_BODY_BYTES_MAX);
+    assert_int_equal(gw_session_body_bytes_max(&on.s, &limits), limits.frame_body_bytes_max);
+}
+
 static void a_grant_that_is_no_longer_good_closes_with_its_reason(void **state)
 {
     enum { GENERATION = 5, LAST_ID = 77 };
@@ -597,6 +635,41 @@ static void a_newcomer_is_listened_to_once_it_has_named_its_product(void **state
     assert_int_equal(l.todo.asked.size, 0);
 }
 
+/* Before a required info frame; a PING waits behind what is held, or its answer would cover it. */
+static void of_all_frames_those_wait_that_need_the_product(void **state)
+{
+    (void)state;
+    for (int type = 0; type < 256; type++) {
+        const bool waits = type == GW_FRAME_HARDWARE || type == GW_FRAME_PROPERTY ||
+                           type == GW_FRAME_EVENT_LOG || type == GW_FRAME_EVENT_CLEAR ||
+                           type == GW_FRAME_GROUP || type == GW_FRAME_HARDWARE_SYNC ||
+                           type == GW_FRAME_BRIDGE;
+        struct life l = in_live(GW_PRODUCT_INFO_REQUIRED);
+
+        give(&l, (uint8_t)type, 1, BODY(""));
+        assert_int_equal(l.todo.hold, waits);
+        l.s.flags |= GW_SESSION_HELD;
+        give(&l, (uint8_t)type, 1, BODY(""));
+        assert_int_equal(l.todo.hold, waits || type == GW_FRAME_PING);
+        l.s.flags |= GW_SESSION_INFO_SEEN;
+        give(&l, (uint8_t)type, 1, BODY(""));
+        assert_false(l.todo.hold);
+    }
+}
+
+static void a_time_that_no_microseconds_hold_is_none(void **state)
+{
+    struct life l = in_live(0);
+
+    (void)state;
+    give(&l, GW_FRAME_GROUP, 1,
+         BODY("t\0"
+              "18446744073709552"));
+    assert_int_equal(l.todo.record.kind, GW_RECORD_GROUP_BEGIN);
+    assert_true(l.todo.record.time_us == NOW_US);
+    assert_int_equal(l.todo.record.flags, GW_RECORD_GROUPED);
+}
+
 static void a_sync_asks_for_values(void **state)
 {
     struct life l = in_live(0);
@@ -644,6 +717,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_drawn_edges_are_legal),
+        cmocka_unit_test(every_way_through_the_machine_keeps_what_its_states_promise),
+        cmocka_unit_test(a_live_session_may_send_more_in_a_frame),
         cmocka_unit_test(only_an_authoritative_miss_is_answered_9),
         cmocka_unit_test(a_grant_that_is_no_longer_good_closes_with_its_reason),
         cmocka_unit_test(a_granted_login_is_live_with_the_default_heartbeat),
@@ -658,6 +733,8 @@ int main(void)
         cmocka_unit_test(an_event_that_the_product_lacks_is_refused),
         cmocka_unit_test(updates_wait_for_a_required_info_frame),
         cmocka_unit_test(a_newcomer_is_listened_to_once_it_has_named_its_product),
+        cmocka_unit_test(of_all_frames_those_wait_that_need_the_product),
+        cmocka_unit_test(a_time_that_no_microseconds_hold_is_none),
         cmocka_unit_test(a_sync_asks_for_values),
         cmocka_unit_test(another_product_is_answered_5_and_closed),
         cmocka_unit_test(every_close_reason_has_a_word_and_a_text),

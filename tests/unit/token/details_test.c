@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <math.h>
+
 #include "details_internal.h"
 
 static const struct gw_stream temperature = {.pin = 1,
@@ -113,6 +115,8 @@ static void walks_meet_each_row_of_their_own_and_no_other(void **state)
     gw_index_writer_close(writer);
 }
 
+static const uint8_t zeros[GW_STREAM_INITIAL_BYTES_MAX + 1];
+
 static void what_is_refused_leaves_the_transaction_good(void **state)
 {
     static const struct {
@@ -122,6 +126,9 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
         {"min above max",
          {.type = GW_STREAM_INT, .has_min = true, .min = 2, .has_max = true, .max = 1}},
         {"bounds of a text", {.type = GW_STREAM_STRING, .has_min = true}},
+        {"a bound of a place", {.type = GW_STREAM_LOCATION, .has_max = true}},
+        {"a bound that is no number", {.type = GW_STREAM_DOUBLE, .has_min = true, .min = NAN}},
+        {"a bound without end", {.type = GW_STREAM_DOUBLE, .has_max = true, .max = INFINITY}},
         {"decimals of a whole number", {.type = GW_STREAM_INT, .has_decimals = true}},
         {"too many decimals",
          {.type = GW_STREAM_DOUBLE, .has_decimals = true, .decimals = GW_STREAM_DECIMALS_MAX + 1}},
@@ -130,11 +137,15 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
         {"a default beyond the bounds",
          {.type = GW_STREAM_INT, .has_max = true, .initial = {(const uint8_t *)"1", 1}}},
         {"a name with a line's end", {.type = GW_STREAM_INT, .name = {(const uint8_t *)"a\nb", 3}}},
+        {"a name with a DEL", {.type = GW_STREAM_INT, .name = {(const uint8_t *)"a\x7f", 2}}},
+        {"too long a default",
+         {.type = GW_STREAM_STRING, .initial = {zeros, GW_STREAM_INITIAL_BYTES_MAX + 1}}},
     };
     struct fixture *f = *state;
     struct gw_index_writer *writer = writer_begin(f);
     static const char long_text[GW_FIELD_VALUE_BYTES_MAX + 2] = {[0 ... GW_FIELD_VALUE_BYTES_MAX] =
                                                                      'x'};
+    struct gw_bytes words;
     struct reading r;
 
     add_everything(writer, f);
@@ -151,7 +162,14 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
     assert_int_equal(gw_index_event_add(writer, f->product, text("hot"), text("")), -EEXIST);
     assert_int_equal(gw_index_event_add(writer, f->product, text(""), text("")), -EINVAL);
     assert_int_equal(gw_index_event_add(writer, 99, text("hot"), text("")), -ENOENT);
+    assert_int_equal(gw_index_event_add(writer, f->product, text(long_text), text("")), -EINVAL);
+    assert_int_equal(gw_index_event_add(writer, f->product, text("a"), text(long_text)), -EINVAL);
     assert_int_equal(gw_index_event_remove(writer, f->product, text("none")), -ENOENT);
+    assert_int_equal(gw_index_event_remove(writer, f->product, text("")), -ENOENT);
+    assert_int_equal(gw_index_event_remove(writer, f->product, text(long_text)), -ENOENT);
+    assert_int_equal(gw_index_field_remove(writer, f->device, text("")), -ENOENT);
+    assert_int_equal(gw_index_field_remove(writer, f->device, text(long_text)), -ENOENT);
+    assert_int_equal(gw_index_zone_set(writer, f->device, text(long_text)), -EINVAL);
     assert_int_equal(gw_index_field_set(writer, 99, text("a"), text("b")), -ENOENT);
     assert_int_equal(gw_index_field_set(writer, f->device, text(""), text("b")), -EINVAL);
     assert_int_equal(gw_index_field_set(writer, f->device, text("a"), text(long_text)), -EINVAL);
@@ -161,6 +179,11 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
     writer_commit(writer);
     r = reading_begin(f, false);
     expect_everything(&r, f);
+    assert_int_equal(gw_index_event(r.reader, f->product, text(long_text), &words), -ENOENT);
+    assert_int_equal(gw_index_field(r.reader, f->device, text(long_text), &words), -ENOENT);
+    assert_int_equal(gw_catalog_event_next(gw_index_reader_view(r.reader), f->product,
+                                           text(long_text), &words, &words),
+                     -ENOENT);
     reading_end(&r);
 }
 
@@ -302,6 +325,10 @@ static void values_fit_their_stream_or_do_not(void **state)
          VALUE("5\0"
                "6"),
          GW_STREAM_WRONG_TYPE},
+        {INT(), VALUE("-"), GW_STREAM_WRONG_TYPE},
+        {INT(), VALUE("-1e17"), GW_STREAM_FITS},
+        {INT(), VALUE("1e17"), GW_STREAM_FITS},
+        {INT(), VALUE("123456789012345678901234567890"), GW_STREAM_FITS},
         {INT(.has_min = true, .min = 0, .has_max = true, .max = 100), VALUE("0"), GW_STREAM_FITS},
         {INT(.has_min = true, .min = 0, .has_max = true, .max = 100), VALUE("100"), GW_STREAM_FITS},
         {INT(.has_min = true, .min = 0), VALUE("-1"), GW_STREAM_NOT_WITHIN},
@@ -313,6 +340,10 @@ static void values_fit_their_stream_or_do_not(void **state)
         {DOUBLE(), VALUE("."), GW_STREAM_WRONG_TYPE},
         {DOUBLE(), VALUE("1e"), GW_STREAM_WRONG_TYPE},
         {DOUBLE(), VALUE("1e400"), GW_STREAM_WRONG_TYPE},
+        {DOUBLE(), VALUE("1e99999999999"), GW_STREAM_WRONG_TYPE},
+        {DOUBLE(), VALUE("1e-99999999999"), GW_STREAM_FITS},
+        {DOUBLE(), VALUE("0e99999999999"), GW_STREAM_FITS},
+        {DOUBLE(), VALUE("0.123456789012345678901234567890"), GW_STREAM_FITS},
         {DOUBLE(), VALUE("nan"), GW_STREAM_WRONG_TYPE},
         {DOUBLE(), VALUE("inf"), GW_STREAM_WRONG_TYPE},
         {DOUBLE(), VALUE("5,5"), GW_STREAM_WRONG_TYPE},
@@ -339,6 +370,23 @@ static void values_fit_their_stream_or_do_not(void **state)
          VALUE("0\0"
                "90.1"),
          GW_STREAM_NOT_WITHIN},
+        {{.type = GW_STREAM_LOCATION},
+         VALUE("-181\0"
+               "0"),
+         GW_STREAM_NOT_WITHIN},
+        {{.type = GW_STREAM_LOCATION},
+         VALUE("0\0"
+               "-90.1"),
+         GW_STREAM_NOT_WITHIN},
+        {{.type = GW_STREAM_LOCATION},
+         VALUE("east\0"
+               "0"),
+         GW_STREAM_WRONG_TYPE},
+        {{.type = GW_STREAM_LOCATION},
+         VALUE("0\0"
+               "north"),
+         GW_STREAM_WRONG_TYPE},
+        {{.type = GW_STREAM_LOCATION}, VALUE(""), GW_STREAM_WRONG_TYPE},
         {{.type = GW_STREAM_LOCATION}, VALUE("13.4"), GW_STREAM_WRONG_TYPE},
         {{.type = GW_STREAM_LOCATION},
          VALUE("13.4\0"

@@ -96,6 +96,65 @@ static void a_refused_step_leaves_the_transaction_good(void **state)
     assert_int_equal(faults_of(f), 0);
 }
 
+/* What is asked for is as it is already, or is too long to be anything. */
+static void what_changes_nothing_is_no_change(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t before = stat_of(f).generation;
+    struct gw_index_writer *writer = writer_begin(f);
+    char letters[GW_DEVICE_NAME_BYTES_MAX + 2] = {0};
+    struct gw_product_spec product = {.org = f->org};
+    struct gw_device_spec device = {.product = f->product, .token = token_of(9)};
+    uint32_t number;
+
+    memset(letters, 'x', sizeof letters - 1);
+    assert_int_equal(gw_index_org_set_closed(writer, f->org, false), 0);
+    assert_int_equal(gw_index_org_set_closed(writer, 99, true), -ENOENT);
+    assert_int_equal(gw_index_product_set_closed(writer, f->product, false), 0);
+    assert_int_equal(gw_index_product_set_closed(writer, 99, true), -ENOENT);
+    assert_int_equal(gw_index_device_set_disabled(writer, 99, true), -ENOENT);
+    assert_int_equal(gw_index_device_move(writer, f->device, f->product), 0);
+    assert_int_equal(gw_index_device_move(writer, f->device, 99), -ENOENT);
+    assert_int_equal(gw_index_device_move(writer, 99, f->product), -ENOENT);
+    assert_int_equal(gw_index_token_window(writer, 99, 1, 2), -ENOENT);
+    assert_int_equal(gw_index_set_complete(writer, true), 0);
+    assert_int_equal(gw_index_org_add(writer, text(letters), &number), -EINVAL);
+    product.id = text("");
+    assert_int_equal(gw_index_product_add(writer, &product, &number), -EINVAL);
+    product.id = text(letters);
+    assert_int_equal(gw_index_product_add(writer, &product, &number), -EINVAL);
+    product.id = text("TMPLnew");
+    product.name = text(letters);
+    assert_int_equal(gw_index_product_add(writer, &product, &number), -EINVAL);
+    device.not_before_s = 2;
+    device.not_after_s = 1;
+    assert_int_equal(gw_index_device_add(writer, &device, &number), -EINVAL);
+    writer_commit(writer);
+    assert_int_equal(stat_of(f).generation, before);
+    gw_index_writer_close(NULL);
+    gw_index_reader_close(NULL);
+    gw_index_close(NULL);
+}
+
+static void a_revoked_device_stays_as_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct gw_index_writer *writer = writer_begin(f);
+    struct gw_device_info device;
+
+    assert_int_equal(gw_index_token_revoke(writer, f->device), 0);
+    assert_int_equal(gw_index_token_revoke(writer, f->device), -ENOENT);
+    assert_int_equal(gw_index_token_window(writer, f->device, 1, 2), -ENOENT);
+    assert_int_equal(gw_index_device_set_disabled(writer, f->device, true), 0);
+    assert_int_equal(gw_index_device_move(writer, f->device, f->plain_product), 0);
+    writer_commit(writer);
+    assert_int_equal(faults_of(f), 0);
+    writer = writer_begin(f);
+    assert_int_equal(gw_catalog_device(gw_index_writer_view(writer), f->device, &device), 0);
+    assert_true(device.disabled && !device.has_token && device.product == f->plain_product);
+    gw_index_writer_close(writer);
+}
+
 static void a_number_is_never_given_out_again(void **state)
 {
     struct fixture *f = *state;
@@ -258,6 +317,8 @@ int main(void)
         WITH_INDEX(an_abort_leaves_everything_as_it_was),
         WITH_INDEX(a_commit_raises_the_generation_by_one_or_not_at_all),
         WITH_INDEX(a_refused_step_leaves_the_transaction_good),
+        WITH_INDEX(what_changes_nothing_is_no_change),
+        WITH_INDEX(a_revoked_device_stays_as_it_is_told),
         WITH_INDEX(a_number_is_never_given_out_again),
         WITH_INDEX(a_revoked_device_gets_a_token_by_rotation),
         WITH_INDEX(generated_devices_log_in_in_the_order_of_their_tokens),
