@@ -34,6 +34,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_GET, "/external/api/device/meta/update", http_read_meta, false},
     {GW_HTTP_GET, "/external/api/provision", http_read_provision, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isHardwareConnected", http_read_connected, false},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isAppConnected", http_read_app, false},
     {GW_HTTP_GET, "/{token}/update/{pin}", http_read_legacy_update, true},
     {GW_HTTP_PUT, "/{token}/update/{pin}", http_read_legacy_put, true},
     {GW_HTTP_PUT, "/{token}/pin/{pin}", http_read_legacy_put, true},

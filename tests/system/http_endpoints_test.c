@@ -198,6 +198,9 @@ static const struct {
     {"GET /external/api/isHardwareConnected?token=" UNKNOWN END, 400, INVALID_TOKEN, NULL},
     /* of old servers */
     {"GET /{T}/update/V1?value=9" END, 200, "", "write v1 39"},
+    {"GET /external/api/isAppConnected?token={T}" END, 200, "false", NULL},
+    {"HEAD /external/api/isAppConnected?token={T}" END, 200, "", NULL},
+    {"GET /external/api/isAppConnected?token=" UNKNOWN END, 400, INVALID_TOKEN, NULL},
     {"GET /{T}/update/d7?value=1&value=2" END, 200, "", "write d7 310032"},
     {"GET /{T}/update/V1?color=%23FF0000" END, 200, "", "property v1 (1) color 23464630303030"},
     {"PUT /{T}/update/V1" JSON "Content-Length: 5\r\n\r\n[\"8\"]", 200, "", "write v1 38"},
