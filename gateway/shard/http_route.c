@@ -80,6 +80,16 @@ static bool path_fits(const char *pattern, struct gw_bytes path, struct gw_bytes
     return path.size == 0;
 }
 
+/* Most have the path that their pattern says, and nothing else. */
+static bool is_for(const struct http_endpoint *endpoint, struct gw_bytes path,
+                   struct gw_bytes *token, struct gw_bytes *other)
+{
+    if (endpoint->legacy || endpoint->read == NULL)
+        return path_fits(endpoint->path, path, token, other);
+    *token = *other = gw_bytes_of(NULL, 0);
+    return gw_bytes_are(path, endpoint->path);
+}
+
 static void name_methods(unsigned methods, char out[32])
 {
     (void)snprintf(out, 32, "%s%s%s%s", (methods & GW_HTTP_GET) != 0 ? ", GET" : "",
@@ -130,7 +140,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     for (size_t i = 0; i < GW_ARRAY_COUNT(endpoints); i++) {
         const struct http_endpoint *endpoint = &endpoints[i];
 
-        if (!everything && !path_fits(endpoint->path, request->path, &token, &segment))
+        if (!everything && !is_for(endpoint, request->path, &token, &segment))
             continue;
         allowed |= endpoint->methods;
         if ((endpoint->methods & request->method) == 0 || call->endpoint != NULL)
