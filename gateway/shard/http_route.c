@@ -131,6 +131,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     call->login = GW_LOGIN_GRANTED; /* nothing speaks against it yet */
     call->what = HTTP_CALL_RECORDS;
     call->record_count = call->point_count = call->pin_count = 0;
+    call->numbered = HTTP_NUMBER_OF_NONE;
     call->text_bytes = 0;
     call->allow[0] = '\0';
     if (request->method == GW_HTTP_OTHER) {

@@ -342,6 +342,8 @@ bool http_serve(struct gw_shard *sh, struct gw_session *s, const struct gw_http_
     if (call->status == 200 && needs_token(call) && !token_is_refused(sh, s, call, &grant))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
+    if (call->status == 200)
+        http_call_resolve(sh->reader, grant.product, call);
     if (call->status == 200 && cold->http_done == 0) /* nothing of it is recorded yet */
         http_call_check(sh->reader, grant.product, call);
     bool records =

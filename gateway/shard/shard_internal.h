@@ -17,6 +17,7 @@
  *   http_writes.c   requests to be recorded, read
  *   http_questions.c   requests that ask something, read
  *   http_points.c   values with times of their own, out of a batch
+ *   http_numbers.c  which pin or field it means, where it gave a number
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
