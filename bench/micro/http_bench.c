@@ -31,6 +31,8 @@ static void read_head(struct gw_bench *b, const char *text)
  * Question: what does a strict parser cost that looks at each byte for itself?
  * Expected: 150 ns for the 100 bytes of a script's request: each is looked at twice, and a field's
  * name is compared with ten.
+ * Found: 284 ns beside other work: three looks at most bytes, as lines, as a token or a target, and
+ * at what they hold.
  */
 static void http_head_of_a_script(struct gw_bench *b)
 {
@@ -41,6 +43,7 @@ static void http_head_of_a_script(struct gw_bench *b)
 /*
  * Question: and the many fields of a browser?
  * Expected: 1 us: some 700 bytes.
+ * Found: 1.9 us beside other work; a field that nobody asks for is compared with all ten as well.
  */
 static void http_head_of_a_browser(struct gw_bench *b)
 {
@@ -66,6 +69,7 @@ static void http_head_of_a_browser(struct gw_bench *b)
 /*
  * Question: what does the head of an answer cost, of which all but the date and a length is known?
  * Expected: 100 ns: some twenty short copies, each with a strlen.
+ * Found: 165 ns beside other work.
  */
 static void http_response(struct gw_bench *b)
 {

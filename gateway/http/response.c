@@ -1,6 +1,6 @@
 /*
- * Responses. Every head holds the same few fields. They are put behind each other by hand: by
- * printf it was a tenth of what an answer costs.
+ * Responses. Every head holds the same few fields, which are put behind each other by hand: printf
+ * would read a format for each, at every answer.
  */
 #include <gw/http/response.h>
 
