@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# Shell helpers of tools/demo, check, check-kernel, fuzz, coverage and of bench/run. Sourced, with bash;
+# Shell helpers of tools/demo, check, check-kernel, fuzz, coverage and of bench's scripts. Sourced, with bash;
 # sets $top and goes there.
 
 top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -53,6 +53,37 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
         --no-install-recommends "${missing[@]}" >/dev/null ||
         die "apt-get could not install: ${missing[*]}"
+}
+
+# install_stopped PACKAGE...: Debian starts a service when it installs it, unless policy-rc.d
+# forbids it, and enables it for every boot. One that was there before is left as it was. Whoever
+# calls this calls allow_services when he is interrupted.
+policy=''
+install_stopped() {
+    local package fresh=() as_root=()
+
+    ((EUID == 0)) || as_root=(sudo)
+    for package in "$@"; do
+        is_installed "$package" || fresh+=("$package")
+    done
+    if ((${#fresh[@]})) && command -v apt-get >/dev/null && [[ ! -e /usr/sbin/policy-rc.d ]]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+    fi
+    install_packages "$@"
+    allow_services
+    for package in "${fresh[@]}"; do
+        [[ ! -e /etc/init.d/$package ]] ||
+            "${as_root[@]}" update-rc.d "$package" disable >/dev/null
+    done
+}
+
+allow_services() {
+    local as_root=()
+
+    ((EUID == 0)) || as_root=(sudo)
+    [[ -z $policy ]] || "${as_root[@]}" rm -f -- "$policy"
+    policy=''
 }
 
 # build_preset PRESET LOG [TARGET...]: configures and builds, shows the log when that fails.
@@ -133,6 +164,14 @@ end_process() {
 }
 
 # --- a gateway in a directory of its own ----------------------------------------------------------
+
+# refuse_memory DIR: what is measured is a disk.
+refuse_memory() {
+    [[ -d $1 ]] || die "$1: no such directory"
+    case $(stat -f -c %T -- "$1") in
+    tmpfs | ramfs) die "$1 is memory, not a disk: nothing would be durable there. Use --dir" ;;
+    esac
+}
 
 # place_programs PRESET: finds what the build made; sets tollgate, ctl and bench.
 place_programs() {

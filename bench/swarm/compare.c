@@ -34,8 +34,8 @@ static json_t *load(const char *path)
 static bool asked_the_same(const json_t *before, const json_t *after)
 {
     static const char *const keys[] = {
-        "scenario",    "devices",    "rate", "churn", "tls",           "tls_version_max",
-        "heartbeat_s", "ping_every", "ramp", "drop",  "resume_percent"};
+        "scenario",    "protocol",   "devices", "rate", "churn", "tls",           "tls_version_max",
+        "heartbeat_s", "ping_every", "pins",    "ramp", "drop",  "resume_percent"};
     bool same = true;
 
     for (size_t i = 0; i < GW_ARRAY_COUNT(keys); i++) {

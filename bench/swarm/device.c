@@ -235,7 +235,7 @@ static struct swarm_speaker speaker_of(const struct swarm_fleet *fleet,
         .device = fleet->first + slot,
         .product = fleet->options->product,
         .heartbeat_s = fleet->options->heartbeat_s,
-        .pin = fleet->options->pin,
+        .pin = fleet->options->pin + device->counter % fleet->options->pins,
     };
 }
 
@@ -303,12 +303,13 @@ static size_t put_ping(struct swarm_fleet *fleet, struct swarm_device *device, u
                        size_t capacity, struct gw_instant due)
 {
     const struct swarm_dialect *dialect = fleet->dialect;
+    struct swarm_speaker speaker = speaker_of(fleet, device);
     uint16_t id = dialect->ping_id != 0 ? dialect->ping_id : next_id(fleet, device);
 
     await(fleet, device, id, due, device->counter);
     device->owed_due = (struct gw_instant){0};
     device->unbarred = 0;
-    return dialect->put_ping(out, capacity, id);
+    return dialect->put_ping(out, capacity, id, &speaker);
 }
 
 static bool send_ping(struct swarm_fleet *fleet, struct swarm_device *device, struct gw_instant due)
@@ -605,7 +606,7 @@ bool swarm_device_publish(struct swarm_fleet *fleet, struct swarm_device *device
                           struct gw_instant due)
 {
     const struct swarm_dialect *dialect = fleet->dialect;
-    struct swarm_speaker speaker = speaker_of(fleet, device);
+    struct swarm_speaker speaker;
     uint32_t ping_every = fleet->options->ping_every;
     uint8_t out[SWARM_WRITE_BYTES_MAX];
     char value[SWARM_VALUE_BYTES_MAX];
@@ -617,6 +618,7 @@ bool swarm_device_publish(struct swarm_fleet *fleet, struct swarm_device *device
         return false;
     device->counter++;
     device->unbarred++;
+    speaker = speaker_of(fleet, device); /* each counter has its pin */
     asks = ping_every > 0 && device->unbarred >= ping_every;
     /* MQTT numbers what asks, and that only: the last number is that of the last that asked. */
     id = asks || !dialect->acknowledges_updates ? next_id(fleet, device) : 0;

@@ -54,8 +54,10 @@ static size_t put_update(uint8_t *out, size_t capacity, uint16_t id, bool acknow
     return put(out, capacity, GW_FRAME_HARDWARE, id, gw_bytes_of(body, bytes + value.size));
 }
 
-static size_t put_ping(uint8_t *out, size_t capacity, uint16_t id)
+static size_t put_ping(uint8_t *out, size_t capacity, uint16_t id,
+                       const struct swarm_speaker *speaker)
 {
+    (void)speaker;
     return put(out, capacity, GW_FRAME_PING, id, gw_bytes_of(NULL, 0));
 }
 

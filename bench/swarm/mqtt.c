@@ -97,9 +97,11 @@ static size_t put_update(uint8_t *out, size_t capacity, uint16_t id, bool acknow
                gw_bytes_of(rest, at + value.size));
 }
 
-static size_t put_ping(uint8_t *out, size_t capacity, uint16_t id)
+static size_t put_ping(uint8_t *out, size_t capacity, uint16_t id,
+                       const struct swarm_speaker *speaker)
 {
     (void)id; /* 3.12: it carries none */
+    (void)speaker;
     return put(out, capacity, PINGREQ, gw_bytes_of(NULL, 0));
 }
 

@@ -13,9 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dialect.h"
 #include "ledger.h"
 
-enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, HELP_GIVEN = -1, MQTT_VALUE_BYTES_MAX = 64 };
+enum {
+    EXIT_USAGE = 64,
+    EXIT_UNAVAILABLE = 69,
+    HELP_GIVEN = -1,
+    MQTT_VALUE_BYTES_MAX = 64,
+    PIN_MAX = 255
+};
 
 static const char usage_text[] =
     "tollgate-bench: a swarm of simulated devices against a gateway\n"
@@ -43,10 +50,11 @@ static const char usage_text[] =
     "  --ca FILE               PEM file the gateway's certificate must chain to\n"
     "  --insecure              accept any certificate\n"
     "  --tls-version V         1.2, 1.3 or any (default)\n"
-    "  --protocol P            device (default), or mqtt: 3.1.1, to load a broker alike. Device N\n"
-    "                          is user and client device-N with its token as password, and\n"
-    "                          publishes to device-N/vPIN; every K-th update has QoS 1, see\n"
-    "                          --ping-every, the others QoS 0\n"
+    "  --protocol P            device (default); http: clients of the device API that keep their\n"
+    "                          connections and ask a question each heartbeat; or mqtt: 3.1.1, to\n"
+    "                          load a broker alike. Device N is user and client device-N with its\n"
+    "                          token as password, and publishes to device-N/vPIN; every K-th\n"
+    "                          update has QoS 1, see --ping-every, the others QoS 0\n"
     "  --allow-remote          load a machine that is not this one: ask its owner first\n"
     "Devices\n"
     "  --tokens FILE           one token a line, as `tollgatectl index generate --tokens` writes\n"
@@ -77,6 +85,9 @@ static const char usage_text[] =
     "  --resume PERCENT        login, storm, mixed: devices that come back with their TLS session\n"
     "                          ticket; default 0, for stock firmware never does\n"
     "  --pin N                 V pin to write, default 1\n"
+    "  --pins N                write so many pins in turn, from --pin on; default 1. With many, "
+    "few\n"
+    "                          writes meet one that its last values still have in memory\n"
     "  --value-bytes N         of the value of an update, 8 to 4000; default: some 25, as short "
     "as\n"
     "                          what it says of itself, for `verify`\n"
@@ -147,6 +158,7 @@ enum option_code {
     OPT_RATE,
     OPT_PING_EVERY,
     OPT_PIN,
+    OPT_PINS,
     OPT_VALUE_BYTES,
     OPT_SECONDS,
     OPT_THREADS,
@@ -189,6 +201,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"ping-every", required_argument, NULL, OPT_PING_EVERY},
     {"pin", required_argument, NULL, OPT_PIN},
+    {"pins", required_argument, NULL, OPT_PINS},
     {"value-bytes", required_argument, NULL, OPT_VALUE_BYTES},
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -257,10 +270,15 @@ static int take_tls_version(struct swarm_options *out)
 
 static int take_protocol(struct swarm_options *out)
 {
-    out->mqtt = strcmp(optarg, "mqtt") == 0;
-    if (!out->mqtt && strcmp(optarg, "device") != 0)
-        return refuse("protocol", optarg, "device or mqtt");
-    return 0;
+    static const struct swarm_dialect *const dialects[] = {
+        &swarm_dialect_device, &swarm_dialect_http, &swarm_dialect_mqtt};
+
+    for (size_t i = 0; i < GW_ARRAY_COUNT(dialects); i++)
+        if (strcmp(optarg, dialects[i]->word) == 0) {
+            out->dialect = dialects[i];
+            return 0;
+        }
+    return refuse("protocol", optarg, "device, http or mqtt");
 }
 
 static int take_option(int option, const char *name, struct swarm_options *out)
@@ -324,7 +342,9 @@ static int take_option(int option, const char *name, struct swarm_options *out)
     case OPT_PING_EVERY:
         return take_count(name, 0, 60000, &out->ping_every);
     case OPT_PIN:
-        return take_count(name, 0, 255, &out->pin);
+        return take_count(name, 0, PIN_MAX, &out->pin);
+    case OPT_PINS:
+        return take_count(name, 1, PIN_MAX + 1, &out->pins);
     case OPT_VALUE_BYTES:
         return take_count(name, 8, SWARM_VALUE_BYTES_MAX, &out->value_bytes);
     case OPT_THREADS:
@@ -418,6 +438,7 @@ static bool comes_back(const struct swarm_options *options)
 
 static int check(const struct swarm_options *options)
 {
+    bool is_mqtt = options->dialect == &swarm_dialect_mqtt;
     const char *why = NULL;
 
     if (options->tokens == NULL)
@@ -443,10 +464,15 @@ static int check(const struct swarm_options *options)
     else if (options->value_bytes != 0 && options->value_bytes < SWARM_STAMPED_BYTES_MAX &&
              options->ledger != NULL)
         why = "--ledger needs values with stamps, of 48 bytes and more";
-    else if (options->mqtt && options->value_bytes > MQTT_VALUE_BYTES_MAX)
+    else if (options->pin + options->pins > PIN_MAX + 1)
+        why = "--pins: there is no pin above 255";
+    else if (options->dialect->put_update == NULL &&
+             (options->mode == SWARM_PUBLISH || options->mode == SWARM_MIXED))
+        why = "--protocol http publishes nothing: it is for `hold`, `login` and `storm`";
+    else if (is_mqtt && options->value_bytes > MQTT_VALUE_BYTES_MAX)
         why =
             "--protocol mqtt has values of at most 64 bytes: its packets are of the shortest kind";
-    else if (options->mqtt && (options->ledger != NULL || options->product != NULL))
+    else if (is_mqtt && (options->ledger != NULL || options->product != NULL))
         why = "--ledger and --template belong to a gateway, not to --protocol mqtt";
     if (why == NULL)
         return 0;
@@ -463,7 +489,9 @@ int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
         .tls = true,
         .tls_version_min = 0x0303,
         .tls_version_max = 0x0304,
+        .dialect = &swarm_dialect_device,
         .pin = 1,
+        .pins = 1,
         .ping_every = 10,
         .interval_s = -1,
         .churn = -1,

@@ -11,6 +11,8 @@
 
 #include <gw/base/defs.h>
 
+struct swarm_dialect;
+
 enum swarm_mode {
     SWARM_HOLD,    /* connect and stay, with heartbeats                 */
     SWARM_PUBLISH, /* the same, with pin writes at a total rate         */
@@ -25,15 +27,16 @@ struct swarm_options {
     struct sockaddr_storage address; /* of host and port */
     socklen_t address_bytes;
     bool tls, insecure, allow_remote, quiet;
-    bool mqtt; /* speak MQTT to a broker, not the device protocol to a gateway */
+    const struct swarm_dialect *dialect; /* what the devices speak */
     const char *ca;
     uint16_t tls_version_min, tls_version_max; /* as on the wire: 0x0303, 0x0304 */
     const char *tokens, *product;
-    uint32_t devices; /* 0: as many as there are tokens                                   */
-    uint32_t pin, value_bytes; /* value_bytes 0: as short as a stamped value can be            */
-    uint32_t threads;    /* 0: as many as descriptors require                                */
-    uint32_t sources;    /* addresses 127.x.y.z to connect from; 0: as many as ports require */
-    uint32_t ping_every; /* updates of a device between two barriers; 0: heartbeats only     */
+    uint32_t devices;     /* 0: as many as there are tokens                                   */
+    uint32_t pin, pins;   /* they write these, in turn: `pin` and those that follow           */
+    uint32_t value_bytes; /* 0: as short as a stamped value can be                            */
+    uint32_t threads;     /* 0: as many as descriptors require                                */
+    uint32_t sources;     /* addresses 127.x.y.z to connect from; 0: as many as ports require */
+    uint32_t ping_every;  /* updates of a device between two barriers; 0: heartbeats only     */
     uint32_t heartbeat_s, give_up_s, back_off_s;
     double rate;        /* updates or logins a second, all devices together; 0 unlimited    */
     double ramp;        /* new connections a second                                         */

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#include "dialect.h"
+
 static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
 static const char *const quantile_words[] = {"p50", "p90", "p99", "p99.9"};
 
@@ -392,7 +394,7 @@ static void set_run(json_t *object, const struct swarm_options *options,
     json_object_set_new(object, "run", json_string(run));
     json_object_set_new(object, "host", json_string(options->host));
     json_object_set_new(object, "port", json_string(options->port));
-    json_object_set_new(object, "protocol", json_string(options->mqtt ? "mqtt" : "device"));
+    json_object_set_new(object, "protocol", json_string(options->dialect->word));
     json_object_set_new(object, "tls", json_boolean(options->tls));
     json_object_set_new(object, "tls_version_max", json_integer(options->tls_version_max));
     json_object_set_new(object, "devices", json_integer(result->devices));
@@ -405,6 +407,8 @@ static void set_run(json_t *object, const struct swarm_options *options,
                         options->restart == NULL ? json_null() : json_real(result->away_s));
     json_object_set_new(object, "heartbeat_s", json_integer(options->heartbeat_s));
     json_object_set_new(object, "ping_every", json_integer(options->ping_every));
+    if (options->pins > 1)
+        json_object_set_new(object, "pins", json_integer(options->pins));
     json_object_set_new(object, "ramp", json_real(options->ramp));
     json_object_set_new(object, "ramp_s", json_real(result->ramp_s));
     json_object_set_new(object, "measured_s", json_real(result->measured_s));

@@ -206,7 +206,7 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         struct swarm_fleet *fleet = &swarm->fleets[i];
 
         fleet->options = swarm->options;
-        fleet->dialect = swarm->options->mqtt ? &swarm_dialect_mqtt : &swarm_dialect_device;
+        fleet->dialect = swarm->options->dialect;
         fleet->phase = &swarm->phase;
         fleet->tokens = (const char(*)[GW_TOKEN_TEXT_BYTES])swarm->tokens + first;
         fleet->first = first;

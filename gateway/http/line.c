@@ -35,14 +35,23 @@ enum gw_status http_take_line(struct gw_bytes *rest, struct gw_bytes *line,
     return GW_MORE;
 }
 
+static bool is_alphanumeric(uint8_t c)
+{
+    const uint8_t lower = c | 0x20;
+
+    return (lower >= 'a' && lower <= 'z') || http_is_digit(c);
+}
+
 bool http_is_token(struct gw_bytes text)
 {
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "!#$%&'*+-.^_`|~";
 
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] == '\0' || strchr(token, text.data[i]) == NULL)
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t c = text.data[i];
+
+        if (!is_alphanumeric(c) && (c == '\0' || strchr(others, c) == NULL))
             return false;
+    }
     return text.size > 0;
 }
 

@@ -1,12 +1,12 @@
 /*
- * Responses. Every head holds the same few fields, so it is printed, not assembled.
+ * Responses. Every head holds the same few fields, which are put behind each other by hand: printf
+ * would read a format for each, at every answer.
  */
 #include <gw/http/response.h>
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include <gw/zone/zone.h>
 
 const char *gw_http_reason(uint16_t status)
 {
@@ -39,75 +39,110 @@ const char *gw_http_reason(uint16_t status)
     return "Unknown";
 }
 
+static void put_two_digits(char *at, unsigned number)
+{
+    at[0] = (char)('0' + number / 10);
+    at[1] = (char)('0' + number % 10);
+}
+
+/* Not by strftime and gmtime_r: the former asks the locale, the latter takes libc's lock. */
 void gw_http_date(uint64_t unix_s, char out[GW_HTTP_DATE_BYTES])
 {
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)unix_s;
-    struct tm at;
+    static const char days[] = "ThuFriSatSunMonTueWed"; /* 1970 began on a Thursday */
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const struct gw_civil at = gw_civil_of((int64_t)unix_s);
 
-    out[0] = '\0';
-    if (gmtime_r(&seconds, &at) == NULL)
-        return;
-    (void)strftime(out, GW_HTTP_DATE_BYTES, "???, %d ??? %Y %H:%M:%S GMT", &at);
-    memcpy(out, days[at.tm_wday], 3); /* the locale's names would stand there */
-    memcpy(out + sizeof "???, 01", months[at.tm_mon], 3);
+    memcpy(out, "Day, 01 Mon 1970 00:00:00 GMT", GW_HTTP_DATE_BYTES);
+    memcpy(out, days + unix_s / 86400 % 7 * 3, 3);
+    put_two_digits(out + 5, at.day);
+    memcpy(out + 8, months + (at.month - 1) * 3, 3);
+    put_two_digits(out + 12, (unsigned)at.year / 100);
+    put_two_digits(out + 14, (unsigned)at.year % 100);
+    put_two_digits(out + 17, at.hour);
+    put_two_digits(out + 20, at.minute);
+    put_two_digits(out + 23, at.second);
 }
 
 /* Text that grows to its end; too long once, it stays so. */
 struct text {
-    char *at;
+    uint8_t *at;
     size_t bytes, capacity;
     bool full;
 };
 
-static void GW_PRINTF(2, 3) print(struct text *text, const char *format, ...)
+static void put(struct text *text, const char *words)
 {
-    va_list args;
+    const size_t bytes = strlen(words);
 
+    text->full |= text->capacity - text->bytes < bytes;
     if (text->full)
         return;
-    va_start(args, format);
-    int bytes = vsnprintf(text->at + text->bytes, text->capacity - text->bytes, format, args);
-    va_end(args);
-    if (bytes < 0 || (size_t)bytes >= text->capacity - text->bytes)
-        text->full = true;
-    else
-        text->bytes += (size_t)bytes;
+    memcpy(text->at + text->bytes, words, bytes);
+    text->bytes += bytes;
+}
+
+static void put_number(struct text *text, uint64_t number)
+{
+    char digits[21], *at = digits + sizeof digits - 1;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    put(text, at);
+}
+
+/* "name: value", where there is one. */
+static void put_field(struct text *text, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    put(text, name);
+    put(text, ": ");
+    put(text, value);
+    put(text, "\r\n");
+}
+
+static void put_numbered_field(struct text *text, const char *name, uint64_t number)
+{
+    put(text, name);
+    put(text, ": ");
+    put_number(text, number);
+    put(text, "\r\n");
 }
 
 size_t gw_http_response_write(uint8_t *out, size_t capacity,
                               const struct gw_http_response *response)
 {
-    struct text head = {.at = (char *)out, .capacity = capacity};
+    struct text head = {.at = out, .capacity = capacity};
     char date[GW_HTTP_DATE_BYTES];
     size_t body_bytes = response->head_only ? 0 : response->body.size;
 
     gw_http_date(response->date_s, date);
-    print(&head, "HTTP/1.1 %u %s\r\ndate: %s\r\n", response->status,
-          gw_http_reason(response->status), date);
-    if (response->content_type != NULL)
-        print(&head, "content-type: %s\r\n", response->content_type);
+    put(&head, "HTTP/1.1 ");
+    put_number(&head, response->status);
+    put(&head, " ");
+    put(&head, gw_http_reason(response->status));
+    put(&head, "\r\n");
+    put_field(&head, "date", date);
+    put_field(&head, "content-type", response->content_type);
     if (response->status != 204) /* RFC 9110 8.6: a 204 must have none */
-        print(&head, "content-length: %zu\r\n", response->body.size);
-    print(&head, "connection: %s%s\r\n", response->status == 426 ? "upgrade, " : "",
-          response->keep_alive ? "keep-alive" : "close");
+        put_numbered_field(&head, "content-length", response->body.size);
+    put(&head, response->status == 426 ? "connection: upgrade, " : "connection: ");
+    put(&head, response->keep_alive ? "keep-alive\r\n" : "close\r\n");
     if (response->status == 426) /* RFC 9110 15.5.22, RFC 6455 4.4 */
-        print(&head, "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
+        put(&head, "upgrade: websocket\r\nsec-websocket-version: 13\r\n");
     /* What is answered may hang on a token in the target: neither is to be kept or passed on. */
-    print(&head, "cache-control: no-store\r\nreferrer-policy: no-referrer\r\n");
-    if (response->allow != NULL)
-        print(&head, "allow: %s\r\n", response->allow);
+    put(&head, "cache-control: no-store\r\nreferrer-policy: no-referrer\r\n");
+    put_field(&head, "allow", response->allow);
     if (response->retry_after_s != 0)
-        print(&head, "retry-after: %u\r\n", response->retry_after_s);
-    if (response->cors_origin != NULL)
-        print(&head, "access-control-allow-origin: %s\r\n", response->cors_origin);
+        put_numbered_field(&head, "retry-after", response->retry_after_s);
+    put_field(&head, "access-control-allow-origin", response->cors_origin);
     if (response->cors_origin != NULL && response->preflight)
-        print(&head, "access-control-allow-methods: GET, HEAD, POST, PUT\r\n"
-                     "access-control-allow-headers: authorization, content-type\r\n"
-                     "access-control-max-age: 86400\r\n");
-    print(&head, "\r\n");
+        put(&head, "access-control-allow-methods: GET, HEAD, POST, PUT\r\n"
+                   "access-control-allow-headers: authorization, content-type\r\n"
+                   "access-control-max-age: 86400\r\n");
+    put(&head, "\r\n");
     if (head.full || capacity - head.bytes < body_bytes)
         return 0;
     if (body_bytes > 0)

@@ -9,12 +9,11 @@
 
 #include <errno.h>
 
-/* NULL: it has one, and the machine's tz database does not. */
-static const struct gw_zone *zone_of(struct gw_shard *sh, const struct gw_session *s)
+const struct gw_zone *zone_of(struct gw_shard *sh, uint32_t device)
 {
     const struct gw_zone *zone = NULL;
     struct gw_bytes name;
-    const int err = gw_index_zone(sh->reader, s->device, &name);
+    const int err = gw_index_zone(sh->reader, device, &name);
 
     if (err == -ENOENT)
         return gw_zone_utc();
@@ -28,7 +27,7 @@ static const struct gw_zone *zone_of(struct gw_shard *sh, const struct gw_sessio
 void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_frame *frame,
                struct gw_session_todo *todo)
 {
-    gw_session_time(frame, zone_of(sh, s), gw_ring_wall_us(sh->ring), sh->answer, todo);
+    gw_session_time(frame, zone_of(sh, s->device), gw_ring_wall_us(sh->ring), sh->answer, todo);
 }
 
 void tell_field(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo)

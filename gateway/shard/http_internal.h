@@ -6,6 +6,7 @@
  *     (the token is looked up)
  *     http_call_read    what it asks for: records, points, or an answer; judged whole, so that
  *                       nothing of a request that is refused is recorded
+ *     http_call_resolve which pin or field it means, where it gave a number of the product's
  *     http_call_check   what its product has to say to that
  *     http_values_read  and what the answer is, where last values were asked for
  *     http_field_read   or a field of the device's metadata
@@ -34,6 +35,9 @@ enum {
 
 #define HTTP_NOTHING_THERE  "There is nothing of this name."
 #define HTTP_WRONG_TEMPLATE "Wrong templateId."
+#define HTTP_NO_STREAM      "Requested dataStream doesn't exist in the product."
+/* The vendor ends its sentences about reading with a dot, those about writing not. */
+#define HTTP_NO_FIELD "MetaField doesn't exist"
 
 struct http_endpoint;
 
@@ -79,7 +83,10 @@ struct http_call {
     } form;                /* of VALUES                        */
     uint32_t pin_count;
     struct http_pin pins[HTTP_RECORDS_MAX]; /* of VALUES: each once */
-    struct gw_bytes field;                  /* of FIELD: its name; of BIND: the product's id */
+    /* The pin, or the field, was named by a number: what stands in its place is not it yet. */
+    enum { HTTP_NUMBER_OF_NONE, HTTP_NUMBER_OF_STREAM, HTTP_NUMBER_OF_FIELD } numbered;
+    uint16_t number;       /* 0: one that nothing can have */
+    struct gw_bytes field; /* of FIELD: its name; of BIND: the product's id */
     size_t text_bytes;
     uint8_t text[HTTP_TEXT_BYTES]; /* what records and token point to */
 };
@@ -111,6 +118,10 @@ GW_MUST_USE enum gw_status http_point_read(struct http_points *points,
                                            struct gw_bytes *value);
 bool http_points_next(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
                       const struct http_call *call, struct gw_record *out);
+
+/* http_numbers.c. Puts what has the number in its place, or refuses the call. */
+GW_MUST_USE bool http_number_of(struct gw_bytes text, uint16_t *out);
+void http_call_resolve(struct gw_index_reader *reader, uint32_t product, struct http_call *call);
 
 /*
  * Refuses what does not suit the datastreams and events of the product, if it has any. `reader` is

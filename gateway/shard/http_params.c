@@ -108,11 +108,12 @@ bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin)
     struct gw_bytes text;
 
     if (http_find_values(r->call, r->request->query, "dataStreamId", &text) > 0) {
-        uint64_t number;
-
-        http_refuse(r->call, 400,
-                    gw_json_integer(text, &number) ? GW_STREAM_TEXT_MISSING
-                                                   : "Wrong dataStreamId format.");
+        *bank = 'v';
+        *pin = 0;
+        r->call->numbered = HTTP_NUMBER_OF_STREAM;
+        if (http_number_of(text, &r->call->number))
+            return true;
+        http_refuse(r->call, 400, "Wrong dataStreamId format.");
         return false;
     }
     if (http_find_values(r->call, r->request->query, "pin", &text) == 1 &&
@@ -132,17 +133,15 @@ bool http_pin_segment(struct http_reading *r, char *bank, uint8_t *pin)
 
 bool http_field_parameter(struct http_reading *r, struct gw_bytes *field, bool dotted)
 {
-    static const char *const missing[] = {"MetaField doesn't exist", "MetaField doesn't exist."};
     static const char *const wrong[] = {"Wrong metaField format", "Wrong metaField format."};
-    uint64_t number;
 
     if (http_find_text(r, "metaFieldId", field) && field->size > 0) {
-        http_refuse(r->call, 400,
-                    gw_json_integer(*field, &number) ? missing[dotted] : wrong[dotted]);
-        return false;
-    }
-    if (http_find_text(r, "metaFieldName", field) && field->size > 0)
+        r->call->numbered = HTTP_NUMBER_OF_FIELD;
+        if (http_number_of(*field, &r->call->number))
+            return true;
+    } else if (http_find_text(r, "metaFieldName", field) && field->size > 0) {
         return true;
+    }
     http_refuse(r->call, 400, wrong[dotted]);
     return false;
 }

@@ -31,7 +31,6 @@ static void add_pin(struct http_call *call, char bank, uint8_t number)
         call->pins[call->pin_count++] = (struct http_pin){.bank = bank, .number = number};
 }
 
-/* By name only, as it is written. */
 void http_read_metadata(struct http_reading *r)
 {
     if (http_field_parameter(r, &r->call->field, true))

@@ -41,14 +41,13 @@ bool http_are_values(const struct http_reading *r, struct gw_bytes values, uint3
 /* "V1", "v1", "D2", "A3": a bank, and digits as the device protocol has them. */
 GW_MUST_USE bool http_pin_of(struct gw_bytes text, char *bank, uint8_t *pin);
 /*
- * The one pin of the query: "pin=V1". False, refused, when it is missing, malformed or there twice.
- * The index knows a datastream by its pin alone, so none has a number.
+ * The one pin of the query: "pin=V1", or "dataStreamId=1", which is resolved later. False, refused,
+ * when it is missing, malformed or there twice.
  */
 GW_MUST_USE bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin);
 /*
- * The metadata field of the query, by name: numbers of fields are the template's, and none is
- * known. False, refused; the vendor ends its sentences about reading with a dot, those about
- * writing not.
+ * The metadata field of the query: "metaFieldName=Room", or "metaFieldId=1", which is resolved
+ * later. False, refused, in a sentence that ends with a dot or not.
  */
 GW_MUST_USE bool http_field_parameter(struct http_reading *r, struct gw_bytes *field, bool dotted);
 /* The pin of a path; false, refused, when it is none. */

@@ -34,6 +34,7 @@ static const struct http_endpoint endpoints[] = {
     {GW_HTTP_GET, "/external/api/device/meta/update", http_read_meta, false},
     {GW_HTTP_GET, "/external/api/provision", http_read_provision, false},
     {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isHardwareConnected", http_read_connected, false},
+    {GW_HTTP_GET | GW_HTTP_HEAD, "/external/api/isAppConnected", http_read_app, false},
     {GW_HTTP_GET, "/{token}/update/{pin}", http_read_legacy_update, true},
     {GW_HTTP_PUT, "/{token}/update/{pin}", http_read_legacy_put, true},
     {GW_HTTP_PUT, "/{token}/pin/{pin}", http_read_legacy_put, true},
@@ -79,6 +80,16 @@ static bool path_fits(const char *pattern, struct gw_bytes path, struct gw_bytes
     return path.size == 0;
 }
 
+/* Most have the path that their pattern says, and nothing else. */
+static bool is_for(const struct http_endpoint *endpoint, struct gw_bytes path,
+                   struct gw_bytes *token, struct gw_bytes *other)
+{
+    if (endpoint->legacy || endpoint->read == NULL)
+        return path_fits(endpoint->path, path, token, other);
+    *token = *other = gw_bytes_of(NULL, 0);
+    return gw_bytes_are(path, endpoint->path);
+}
+
 static void name_methods(unsigned methods, char out[32])
 {
     (void)snprintf(out, 32, "%s%s%s%s", (methods & GW_HTTP_GET) != 0 ? ", GET" : "",
@@ -120,6 +131,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     call->login = GW_LOGIN_GRANTED; /* nothing speaks against it yet */
     call->what = HTTP_CALL_RECORDS;
     call->record_count = call->point_count = call->pin_count = 0;
+    call->numbered = HTTP_NUMBER_OF_NONE;
     call->text_bytes = 0;
     call->allow[0] = '\0';
     if (request->method == GW_HTTP_OTHER) {
@@ -129,7 +141,7 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
     for (size_t i = 0; i < GW_ARRAY_COUNT(endpoints); i++) {
         const struct http_endpoint *endpoint = &endpoints[i];
 
-        if (!everything && !path_fits(endpoint->path, request->path, &token, &segment))
+        if (!everything && !is_for(endpoint, request->path, &token, &segment))
             continue;
         allowed |= endpoint->methods;
         if ((endpoint->methods & request->method) == 0 || call->endpoint != NULL)

@@ -170,15 +170,23 @@ static enum progress ask_owner(struct gw_shard *sh, struct gw_session *s, uint32
     return TAKEN;
 }
 
-static void answer_time(struct gw_shard *sh, struct gw_session *s, struct http_answer answer)
+/* The wall clock of the device's zone as if it were UTC, which is what a device is told as well. */
+static enum progress answer_time(struct gw_shard *sh, struct gw_session *s,
+                                 struct http_answer answer, uint32_t device)
 {
+    const struct gw_zone *zone = zone_of(sh, device);
+    const int64_t now_s = (int64_t)(gw_ring_wall_us(sh->ring) / 1000000);
     char body[32];
-    int bytes = snprintf(body, sizeof body, "[\"%llu\"]",
-                         (unsigned long long)(gw_ring_wall_us(sh->ring) / 1000000));
+    int bytes;
 
+    if (zone == NULL) /* no clock is better than a wrong one */
+        return REFUSED;
+    bytes = snprintf(body, sizeof body, "[\"%lld\"]",
+                     (long long)(now_s + gw_zone_at(zone, now_s).offset_s));
     answer.type = "application/json;charset=utf-8";
     answer.body = gw_bytes_of(body, (size_t)bytes);
     http_respond(sh, s, &answer);
+    return TAKEN;
 }
 
 /* They hold what was acknowledged (uplink, I3), and no answer waits for the disk here
@@ -300,8 +308,7 @@ static enum progress carry_out(struct gw_shard *sh, struct gw_session *s, struct
         http_answer_connected(sh, s, false);
         return TAKEN;
     case HTTP_CALL_TIME:
-        answer_time(sh, s, *answer);
-        return TAKEN;
+        return answer_time(sh, s, *answer, grant->device);
     case HTTP_CALL_VALUES:
         return answer_values(sh, s, call, *answer, grant);
     case HTTP_CALL_FIELD:
@@ -335,6 +342,8 @@ bool http_serve(struct gw_shard *sh, struct gw_session *s, const struct gw_http_
     if (call->status == 200 && needs_token(call) && !token_is_refused(sh, s, call, &grant))
         http_call_read(&sh->options.http, request, body,
                        cold->http_done == 0 ? gw_ring_wall_us(sh->ring) : 0, call);
+    if (call->status == 200)
+        http_call_resolve(sh->reader, grant.product, call);
     if (call->status == 200 && cold->http_done == 0) /* nothing of it is recorded yet */
         http_call_check(sh->reader, grant.product, call);
     bool records =

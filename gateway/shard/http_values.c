@@ -127,8 +127,7 @@ bool http_values_read(const struct pin_source *source, struct http_call *call, u
     err = one ? read_one(source, call, &json, out) : read_object(source, call, &json);
     if (err == -ENOENT)
         return refuse(call, 400,
-                      call->legacy ? "Requested pin doesn't exist in the app."
-                                   : "Requested dataStream doesn't exist in the product.");
+                      call->legacy ? "Requested pin doesn't exist in the app." : HTTP_NO_STREAM);
     if (err != 0)
         return refuse(call, 503, "Try again later.");
     if (json.full || out->bytes.size > capacity)
@@ -147,7 +146,7 @@ bool http_field_read(struct gw_index_reader *reader, uint32_t device, struct htt
     int err = gw_index_field(reader, device, call->field, &value);
 
     if (err == -ENOENT)
-        return refuse(call, 400, "MetaField doesn't exist.");
+        return refuse(call, 400, HTTP_NO_FIELD ".");
     if (err != 0)
         return refuse(call, 503, "Try again later.");
     gw_json_put(&json, "{\"type\":\"Text\",\"value\":");

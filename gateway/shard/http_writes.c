@@ -232,7 +232,8 @@ static void add_property(struct http_reading *r, char bank, uint8_t pin)
     uint32_t count;
 
     while (gw_http_query_next(&rest, &name, &value)) {
-        if (gw_bytes_are(name, "token") || gw_bytes_are(name, "pin"))
+        if (gw_bytes_are(name, "token") || gw_bytes_are(name, "pin") ||
+            gw_bytes_are(name, "dataStreamId"))
             continue;
         if (property.size > 0 && !gw_bytes_equal(property, name)) {
             http_refuse(r->call, 400, "Only one property can be changed at once.");

@@ -17,6 +17,7 @@
  *   http_writes.c   requests to be recorded, read
  *   http_questions.c   requests that ask something, read
  *   http_points.c   values with times of their own, out of a batch
+ *   http_numbers.c  which pin or field it means, where it gave a number
  *   http_check.c    does it suit the product's datastreams and events?
  *   http_values.c   last values as bodies of answers
  *   http_forward.c  what is written over HTTP, to the connected device
@@ -434,7 +435,10 @@ bool fail_token(struct gw_shard *sh, const struct gw_session *s, uint32_t token_
 /* Its token is good. True: it has been used so often that the device must wait. */
 bool is_flapping(struct gw_shard *sh, const struct gw_session *s, uint32_t device);
 
-/* asks.c: do what todo->ask says, for a frame of a live session */
+/* asks.c */
+/* Of the device. NULL: it has one, and the machine's tz database does not; or it cannot be read. */
+const struct gw_zone *zone_of(struct gw_shard *sh, uint32_t device);
+/* These do what todo->ask says, for a frame of a live session. */
 void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_frame *frame,
                struct gw_session_todo *todo);
 void tell_field(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);

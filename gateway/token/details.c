@@ -43,6 +43,16 @@ struct gw_detail_key gw_detail_stream_key(uint32_t product, uint8_t pin)
     return key;
 }
 
+struct gw_detail_key gw_detail_field_name_key(uint32_t product, uint16_t number)
+{
+    struct gw_detail_key key;
+    uint8_t text[2];
+
+    gw_store_be16(text, number);
+    gw_assert(gw_detail_key(GW_DETAIL_FIELD_NAME, product, gw_bytes_of(text, sizeof text), &key));
+    return key;
+}
+
 struct gw_detail_key gw_detail_zone_key(uint32_t device)
 {
     struct gw_detail_key key;
@@ -99,6 +109,7 @@ size_t gw_stream_pack(const struct gw_stream *stream, uint8_t out[GW_DETAIL_ROW_
                      (stream->has_max ? HAS_MAX : 0) | (stream->has_decimals ? HAS_DECIMALS : 0));
     p[2] = stream->decimals;
     p[3] = (uint8_t)stream->name.size;
+    gw_store_be16(p + 4, stream->number);
     store_double(p + 7, stream->min);
     store_double(p + 15, stream->max);
     p += GW_DETAIL_STREAM_BYTES;
@@ -115,11 +126,11 @@ bool gw_stream_unpack(uint8_t pin, struct gw_bytes rest, struct gw_stream *out)
     const uint8_t *p = rest.data;
 
     if (rest.size < GW_DETAIL_STREAM_BYTES || p[0] < GW_STREAM_INT || p[0] > GW_STREAM_LOCATION ||
-        (p[1] & ~FLAGS) != 0 || p[4] != 0 || p[5] != 0 || p[6] != 0 ||
-        rest.size < (size_t)GW_DETAIL_STREAM_BYTES + p[3])
+        (p[1] & ~FLAGS) != 0 || p[6] != 0 || rest.size < (size_t)GW_DETAIL_STREAM_BYTES + p[3])
         return false;
     *out = (struct gw_stream){
         .pin = pin,
+        .number = gw_load_be16(p + 4),
         .type = (enum gw_stream_type)p[0],
         .sync = (p[1] & HAS_SYNC) != 0,
         .has_min = (p[1] & HAS_MIN) != 0,
@@ -221,6 +232,45 @@ int gw_catalog_stream_next(const struct gw_index_view *view, uint32_t product, i
     return text.size == 1 && gw_stream_unpack(text.data[0], rest, out) ? 0 : -EBADMSG;
 }
 
+int gw_catalog_stream_numbered(const struct gw_index_view *view, uint32_t product, uint16_t number,
+                               struct gw_stream *out)
+{
+    int pin = -1, err;
+
+    while ((err = gw_catalog_stream_next(view, product, pin, out)) == 0) {
+        if (out->number == number)
+            return 0;
+        pin = out->pin;
+    }
+    return err == -ENOENT && pin == -1 ? -ENODATA : err;
+}
+
+int gw_catalog_field_name(const struct gw_index_view *view, uint32_t product, uint16_t number,
+                          struct gw_bytes *name)
+{
+    const struct gw_detail_key key = gw_detail_field_name_key(product, number);
+
+    return get(view, &key, name);
+}
+
+int gw_catalog_field_name_next(const struct gw_index_view *view, uint32_t product, uint16_t after,
+                               uint16_t *number, struct gw_bytes *name)
+{
+    struct gw_bytes text;
+    uint8_t from[2];
+    int err;
+
+    gw_store_be16(from, after);
+    err = next(view, GW_DETAIL_FIELD_NAME, product, gw_bytes_of(from, sizeof from), false, &text,
+               name);
+    if (err != 0)
+        return err;
+    if (text.size != sizeof from)
+        return -EBADMSG;
+    *number = gw_load_be16(text.data);
+    return 0;
+}
+
 int gw_catalog_event(const struct gw_index_view *view, uint32_t product, struct gw_bytes code,
                      struct gw_bytes *name)
 {
@@ -266,6 +316,22 @@ int gw_index_stream(struct gw_index_reader *reader, uint32_t product, uint8_t pi
     const struct gw_index_view *view = gw_index_reader_view(reader);
 
     return view == NULL ? -EIO : gw_catalog_stream(view, product, pin, out);
+}
+
+int gw_index_stream_numbered(struct gw_index_reader *reader, uint32_t product, uint16_t number,
+                             struct gw_stream *out)
+{
+    const struct gw_index_view *view = gw_index_reader_view(reader);
+
+    return view == NULL ? -EIO : gw_catalog_stream_numbered(view, product, number, out);
+}
+
+int gw_index_field_name(struct gw_index_reader *reader, uint32_t product, uint16_t number,
+                        struct gw_bytes *name)
+{
+    const struct gw_index_view *view = gw_index_reader_view(reader);
+
+    return view == NULL ? -EIO : gw_catalog_field_name(view, product, number, name);
 }
 
 int gw_index_event(struct gw_index_reader *reader, uint32_t product, struct gw_bytes code,
@@ -318,6 +384,12 @@ const char *gw_detail_fault(const struct gw_index_view *view, struct gw_bytes ke
         return gw_view_product(view, number, &product) == 0
                    ? NULL
                    : "an event belongs to a product that has no good row";
+    case GW_DETAIL_FIELD_NAME:
+        if (key.size != 7)
+            return "the row of a field's number is damaged";
+        return gw_view_product(view, number, &product) == 0
+                   ? NULL
+                   : "a field's number belongs to a product that has no good row";
     case GW_DETAIL_FIELD:
     case GW_DETAIL_ZONE:
         return gw_view_device(view, number, &device) == 0

@@ -9,9 +9,12 @@
  *     kind     number    text       rest
  *     E        product   code       name
  *     F        device    name       value
- *     S        product   pin, 1     type, 1 | flags, 1 | decimals, 1 | bytes of the name, 1 | 0, 3
- * | min, 8 LE | max, 8 LE (IEEE 754) | name, initial value Z        device    -          name of
- * the zone
+ *     N        product   number, 2  name of the field
+ *     S        product   pin, 1     a stream, see below
+ *     Z        device    -          name of the zone
+ *
+ *     a stream: type, 1 | flags, 1 | decimals, 1 | bytes of the name, 1 | number, 2 BE | 0, 1
+ *               | min, 8 LE | max, 8 LE (IEEE 754) | name, initial value
  *
  * The head row's key begins with another letter. A walk over one number's rows of a kind is a walk
  * over neighbours.
@@ -26,6 +29,7 @@
 enum gw_detail_kind {
     GW_DETAIL_EVENT = 'E',
     GW_DETAIL_FIELD = 'F',
+    GW_DETAIL_FIELD_NAME = 'N',
     GW_DETAIL_STREAM = 'S',
     GW_DETAIL_ZONE = 'Z',
 };
@@ -48,6 +52,7 @@ struct gw_detail_key {
 GW_MUST_USE bool gw_detail_key(enum gw_detail_kind kind, uint32_t number, struct gw_bytes text,
                                struct gw_detail_key *out);
 struct gw_detail_key gw_detail_stream_key(uint32_t product, uint8_t pin);
+struct gw_detail_key gw_detail_field_name_key(uint32_t product, uint16_t number);
 struct gw_detail_key gw_detail_zone_key(uint32_t device);
 
 /* Completes a row whose rest stands at row + GW_DETAIL_HEAD_BYTES. `size` is that of the whole. */

@@ -95,6 +95,14 @@ int gw_index_stream_add(struct gw_index_writer *writer, uint32_t product,
         return err;
     if (!is_sound(stream))
         return -EINVAL;
+    if (stream->number != 0) {
+        struct gw_stream other;
+        const int found =
+            gw_catalog_stream_numbered(&writer->view, product, stream->number, &other);
+
+        if (found != -ENOENT && found != -ENODATA)
+            return found == 0 ? -EEXIST : gw_writer_fail(writer, found);
+    }
     return put(writer, &key, row, gw_stream_pack(stream, row), MDB_NOOVERWRITE);
 }
 
@@ -127,6 +135,26 @@ int gw_index_event_remove(struct gw_index_writer *writer, uint32_t product, stru
     return code.size != 0 && gw_detail_key(GW_DETAIL_EVENT, product, code, &key)
                ? drop(writer, &key)
                : -ENOENT;
+}
+
+int gw_index_field_name_add(struct gw_index_writer *writer, uint32_t product, uint16_t number,
+                            struct gw_bytes name)
+{
+    const struct gw_detail_key key = gw_detail_field_name_key(product, number);
+    const int err = find_product(writer, product);
+
+    if (err != 0)
+        return err;
+    if (number == 0 || name.size == 0 || !gw_writer_is_text(name, GW_FIELD_NAME_BYTES_MAX))
+        return -EINVAL;
+    return put_text(writer, &key, name, MDB_NOOVERWRITE);
+}
+
+int gw_index_field_name_remove(struct gw_index_writer *writer, uint32_t product, uint16_t number)
+{
+    const struct gw_detail_key key = gw_detail_field_name_key(product, number);
+
+    return drop(writer, &key);
 }
 
 int gw_index_field_set(struct gw_index_writer *writer, uint32_t device, struct gw_bytes name,

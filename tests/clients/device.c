@@ -154,6 +154,42 @@ static bool expect_ok(const struct device_link *link, const char *what, uint16_t
     return false;
 }
 
+/* The next write has this body, in which | stands for NUL. */
+static bool expect_write(const struct device_link *link, const char *expected)
+{
+    static struct frame frame;
+    const size_t size = strlen(expected);
+
+    do {
+        if (!receive_frame(link, &frame))
+            return false;
+        if (frame.type == PING && !send_frame(link, RESPONSE, frame.msg_id, STATUS_OK, NULL, 0))
+            return false;
+    } while (frame.type == PING);
+    for (size_t i = 0; i < frame.field && frame.type != RESPONSE; i++)
+        frame.body[i] = frame.body[i] == '\0' ? '|' : frame.body[i];
+    if (frame.type == HARDWARE && frame.field == size && memcmp(frame.body, expected, size) == 0)
+        return true;
+    (void)fprintf(stderr, "a frame of type %u with %u bytes in place of %s\n", frame.type,
+                  frame.field, expected);
+    return false;
+}
+
+static bool listen_to_writes(const struct device_link *link, unsigned count)
+{
+    char expected[32];
+
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(expected, sizeof expected, "vw|1|%u", i);
+        if (!expect_write(link, expected))
+            return false;
+    }
+    if (!expect_write(link, "vw|2|that|is|all"))
+        return false;
+    printf("%u values\n", count);
+    return true;
+}
+
 bool device_run(const struct device_link *link, const struct device_arguments *arguments)
 {
     char body[512];
@@ -177,6 +213,8 @@ bool device_run(const struct device_link *link, const struct device_arguments *a
     if (!send_frame(link, INTERNAL, msg_id, (uint16_t)at, body, at) ||
         !expect_ok(link, "info", msg_id))
         return false;
+    if (strcmp(arguments->profile, "listen") == 0)
+        return listen_to_writes(link, arguments->write_count);
     for (unsigned i = 0; i < arguments->write_count; i++) {
         at = (size_t)snprintf(body, sizeof body, "vw|1|%u", i);
         body[2] = body[4] = '\0';

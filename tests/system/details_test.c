@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "group.h"
+#include "http_client.h"
 
 enum { SOON_MS = 3000, JUMP_AFTER_S = 8, FROM_S = 20700, TO_S = 24300 }; /* +05:45, +06:45 */
 
@@ -184,6 +185,21 @@ static int64_t ask_rtc(struct sys_client *c)
     return value;
 }
 
+/* The number in the answer to the device's question over HTTP: ["1700000000"]. */
+static int64_t ask_http_rtc(const struct sys_device *device)
+{
+    struct http_answer answer;
+    struct sys_client c;
+    int64_t value;
+
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
+    http_ask(&gateway, &c, device, "GET /{T}/rtc" END, &answer);
+    sys_client_close(&c);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(sscanf(answer.body, "[\"%" SCNd64 "\"]", &value), 1);
+    return value;
+}
+
 /* What `rtc` and `utc iso` say for this device is what libc shows in the zone. */
 static void expect_libc(const struct sys_device *device, const char *zone)
 {
@@ -202,6 +218,9 @@ static void expect_libc(const struct sys_device *device, const char *zone)
     after_ms = now_ms();
     second = before_ms / 1000;
     assert_non_null(localtime_r(&second, &parts));
+    assert_in_range(rtc, before_ms / 1000 + parts.tm_gmtoff, after_ms / 1000 + parts.tm_gmtoff);
+    rtc = ask_http_rtc(device);
+    after_ms = now_ms();
     assert_in_range(rtc, before_ms / 1000 + parts.tm_gmtoff, after_ms / 1000 + parts.tm_gmtoff);
     do { /* within one second, or there are two right answers */
         free(text);
@@ -314,6 +333,9 @@ static void a_zone_that_the_gateway_does_not_know_is_not_made_up(void **state)
     assert_memory_equal(text, "utc|time|", 9);
     free(text);
     assert_true(sys_metric(&gateway, "tollgate_zones_unknown_total") >= counted + 3);
+    sys_client_close(&c);
+    sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
+    http_must(&gateway, &c, &device, "GET /{T}/rtc" END, 503, "Try again later.");
     sys_client_close(&c);
 }
 

@@ -86,7 +86,9 @@ static const struct {
     {"GET /external/api/get?token={T}&q1" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}&pin=V1&pin=V2" END, 400, WRONG_PIN, NULL},
-    {"GET /external/api/get?token={T}&dataStreamId=1" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=1" END, 400, NO_VALUE, NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=" END, 400, ERROR("Wrong dataStreamId format."),
+     NULL},
     {"GET /external/api/get?token=" UNKNOWN "&v1" END, 400, INVALID_TOKEN, NULL},
     {"HEAD /external/api/get?token={T}&v1" END, 200, "", NULL},
     {"GET /external/api/getAll?token={T}" END, 200,
@@ -196,6 +198,9 @@ static const struct {
     {"GET /external/api/isHardwareConnected?token={T}" END, 200, "false", NULL},
     {"HEAD /external/api/isHardwareConnected?token={T}" END, 200, "", NULL},
     {"GET /external/api/isHardwareConnected?token=" UNKNOWN END, 400, INVALID_TOKEN, NULL},
+    {"GET /external/api/isAppConnected?token={T}" END, 200, "false", NULL},
+    {"HEAD /external/api/isAppConnected?token={T}" END, 200, "", NULL},
+    {"GET /external/api/isAppConnected?token=" UNKNOWN END, 400, INVALID_TOKEN, NULL},
     /* of old servers */
     {"GET /{T}/update/V1?value=9" END, 200, "", "write v1 39"},
     {"GET /{T}/update/d7?value=1&value=2" END, 200, "", "write d7 310032"},
@@ -377,6 +382,35 @@ static const struct {
     {"PUT /external/api/update/pin?token={T}&v1" JSON "Content-Length: 5\r\n\r\n[\"x\"]", 400,
      WRONG_VALUE, NULL},
     {"GET /{T}/update/V1?value=x" END, 400, "Value doesn't match the Datastream data type.", NULL},
+    /* by number: V1 has 7, V3 has 300 */
+    {"GET /external/api/update?token={T}&dataStreamId=7&value=42" END, 200, "", "write v1 3432"},
+    {"GET /external/api/update?token={T}&dataStreamId=7&value=warm" END, 400, WRONG_VALUE, NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=300&value=2.5&value=41.40" END, 200, "",
+     "write v3 322e350034312e3430"},
+    {"GET /external/api/update?token={T}&dataStreamId=1&value=42" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=0&value=42" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=65843&value=42" END, 400, NO_STREAM, NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=7&dataStreamId=7&value=42" END, 400,
+     ERROR("Wrong dataStreamId format."), NULL},
+    {"GET /external/api/update?token={T}&dataStreamId=7" END, 400, WRONG_VALUE, NULL},
+    {"PUT /external/api/update/pin?token={T}&dataStreamId=7" JSON
+     "Content-Length: 6\r\n\r\n[\"43\"]",
+     200, "", "write v1 3433"},
+    {"GET /external/api/get?token={T}&dataStreamId=7" END, 200, "43", NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=300" END, 200, "[2.5,41.40]", NULL},
+    {"GET /external/api/get?token={T}&dataStreamId=2" END, 400, NO_VALUE, NULL},
+    {"GET /external/api/update/property?token={T}&dataStreamId=7&label=Lamp" END, 200, "",
+     "property v1 (1) label 4c616d70"},
+    {"GET /external/api/device/meta/update?token={T}&metaFieldId=9&value=A7" END, 200, "",
+     "meta_set Serial Number 4137"},
+    {"GET /external/api/device/meta?token={T}&metaFieldId=9" END, 200,
+     "{\"type\":\"Text\",\"value\":\"B 8\"}", NULL},
+    {"GET /external/api/device/meta?token={T}&metaFieldId=10" END, 400,
+     ERROR("MetaField doesn't exist."), NULL}, /* the product has one, this device has none */
+    {"GET /external/api/device/meta?token={T}&metaFieldId=11" END, 400,
+     ERROR("MetaField doesn't exist."), NULL},
+    {"GET /external/api/device/meta/update?token={T}&metaFieldId=11&value=7" END, 400,
+     ERROR("MetaField doesn't exist"), NULL},
     {"GET /external/api/logEvent?token={T}&code=hot" END, 200, "", "event hot "},
     {"GET /external/api/logEvent?token={T}&code=cold" END, 400,
      ERROR("Can't find Event with this code in Product template"), NULL},
@@ -398,8 +432,9 @@ static void what_a_product_has_binds_those_who_write(void **state)
     struct sys_device device;
     struct sys_client c;
     struct http_answer answer;
-    char *expected = NULL, *text;
-    size_t expected_bytes = 0, recorded = 0;
+    char *expected = NULL, *text, *number;
+    size_t expected_bytes = 0, recorded = 0, written;
+    const struct sys_update *last = NULL;
     FILE *file = open_memstream(&expected, &expected_bytes);
 
     (void)state;
@@ -407,13 +442,18 @@ static void what_a_product_has_binds_those_who_write(void **state)
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", STRICT, "--org", "Test", "--plain",
                  NULL));
     free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V1", "--type", "int", "--max",
-                 "100", NULL));
+                 "100", "--number", "7", NULL));
     free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V2", "--type", "string",
-                 NULL));
+                 "--number", "8", NULL));
     free(sys_ctl(&gateway, NULL, "product", "stream", "add", STRICT, "V3", "--type", "location",
-                 NULL));
+                 "--number", "300", NULL));
     free(sys_ctl(&gateway, NULL, "product", "event", "add", STRICT, "hot", "--name", "Hot", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "field", "add", STRICT, "9", "Serial Number", NULL));
+    free(sys_ctl(&gateway, NULL, "product", "field", "add", STRICT, "10", "Room", NULL));
     sys_devices_add(&gateway, STRICT, &device, 1);
+    number = sys_text("%u", device.number);
+    free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Serial Number", "B 8", NULL));
+    free(number);
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
     for (size_t i = 0; i < GW_ARRAY_COUNT(strict_calls); i++) {
         http_ask(&gateway, &c, &device, strict_calls[i].request, &answer);
@@ -432,7 +472,14 @@ static void what_a_product_has_binds_those_who_write(void **state)
     sys_updates_read(&gateway, &updates);
     text = sys_updates_text(&updates, device.number);
     assert_string_equal(text, expected);
+    written = sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, NULL);
     ask_points(&c, &device, "V2", 200, "");
+    ask_points(&c, &device, "&dataStreamId=8", 200, ""); /* which is V2's */
+    ask_points(&c, &device, "&dataStreamId=7", 400, WRONG_VALUE);
+    sys_updates_read(&gateway, &updates);
+    assert_int_equal(sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, &last),
+                     written + 2 * 3);
+    assert_int_equal(last->record.pin, 2);
     sys_client_close(&c);
     free(text);
     free(expected);

@@ -178,15 +178,30 @@ ends 2 "a pin that is none" "$ctl" product stream add TMPL0vFkFmJM7 V256 --type 
 ends 2 "a bound that is no number" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --min low
 ends 2 "bounds out of order" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --min 2 --max 1
 ends 2 "a default that does not suit" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --default x
+ends 2 "a number that is none" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --number 0
+ends 0 "a datastream with a number" "$ctl" product stream add TMPL0vFkFmJM7 V3 --type int --number 7
+ends 1 "a number twice" "$ctl" product stream add TMPL0vFkFmJM7 V4 --type int --number 7
+says err "datastream V3 has the number 7 already"
 ends 1 "a datastream of nobody" "$ctl" product stream add TMPLnone V3 --type int
 ends 0 "the datastreams" "$ctl" product stream list TMPL0vFkFmJM7
 says out "13.4,52.5"
 says out "Temperature"
 ends 0 "the datastreams as JSON" "$ctl" product stream list TMPL0vFkFmJM7 --json
 says out '"decimals": 2'
+says out '"number": 7'
 says out '"default": "13.4,52.5"'
 ends 0 "a datastream removed" "$ctl" product stream remove TMPL0vFkFmJM7 V2
 ends 1 "a datastream removed twice" "$ctl" product stream remove TMPL0vFkFmJM7 V2
+ends 0 "a field's number" "$ctl" product field add TMPL0vFkFmJM7 1 "Serial Number"
+ends 1 "a field's number twice" "$ctl" product field add TMPL0vFkFmJM7 1 Room
+ends 2 "a field's number that is none" "$ctl" product field add TMPL0vFkFmJM7 65536 Room
+ends 2 "a field without a name" "$ctl" product field add TMPL0vFkFmJM7 2 ""
+ends 0 "the numbers of fields" "$ctl" product field list TMPL0vFkFmJM7
+says out "Serial Number"
+ends 0 "the numbers of fields as JSON" "$ctl" product field list TMPL0vFkFmJM7 --json
+says out '"number": 1'
+ends 0 "a field's number removed" "$ctl" product field remove TMPL0vFkFmJM7 1
+ends 1 "a field's number removed twice" "$ctl" product field remove TMPL0vFkFmJM7 1
 ends 0 "an event" "$ctl" product event add TMPL0vFkFmJM7 hot --name "Too hot"
 ends 1 "an event twice" "$ctl" product event add TMPL0vFkFmJM7 hot
 ends 0 "the events" "$ctl" product event list TMPL0vFkFmJM7

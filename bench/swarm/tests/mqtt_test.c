@@ -56,7 +56,7 @@ static void packets_are_those_of_the_standard(void **state)
                  "device-17/v4"
                  "\x12\x34"
                  "21.4 x");
-    assert_wrote(out, mqtt->put_ping(out, sizeof out, 9), "\xc0\0");
+    assert_wrote(out, mqtt->put_ping(out, sizeof out, 9, &who), "\xc0\0");
     assert_wrote(out, mqtt->put_goodbye(out, sizeof out), "\xe0\0");
 }
 

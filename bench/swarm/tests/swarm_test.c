@@ -29,7 +29,7 @@
 
 #include "ledger.h"
 
-enum { PEERS_MAX = 64, DEVICES = 8, LATE_UPDATES = 9, LATE_ACKS_MAX = 4 };
+enum { PINS = 256, PEERS_MAX = 64, DEVICES = 8, LATE_UPDATES = 9, LATE_ACKS_MAX = 4 };
 
 /* What the scripted gateway does. */
 struct script {
@@ -39,6 +39,7 @@ struct script {
     bool speaks_id_zero; /* sends a frame no device accepts                                */
     bool byte_by_byte;   /* answers in single bytes, each in a segment of its own          */
     bool is_broker;      /* speaks MQTT                                                    */
+    const char *http;    /* answers requests with this; NULL: it speaks no HTTP             */
     uint8_t connack;     /* MQTT: the return code for a CONNECT                            */
     unsigned late_acks;  /* MQTT: acknowledges so many once LATE_UPDATES came, then no more */
 };
@@ -59,7 +60,9 @@ struct gateway {
     pthread_t thread;
     atomic_bool stop;
     uint64_t updates;                  /* received, over all connections */
-    uint64_t asked, goodbyes, strange; /* MQTT: PUBLISH with QoS 1, DISCONNECTs, all else */
+    uint64_t of_pin[PINS];             /* the same by pin, in the device protocol */
+    uint64_t asked, goodbyes, strange; /* MQTT: PUBLISH with QoS 1, DISCONNECTs, all else; HTTP:
+                                          requests, and of these others than were expected */
     struct peer peers[PEERS_MAX];
 };
 
@@ -91,8 +94,9 @@ static bool on_frame(struct gateway *gateway, struct peer *peer, const struct gw
         if (peer->pongs++ < gateway->script.pongs)
             answer(gateway, peer->fd, frame->msg_id, 200);
         break;
-    case GW_FRAME_HARDWARE:
+    case GW_FRAME_HARDWARE: /* "vw", pin, value, with NULs between them */
         gateway->updates++;
+        gateway->of_pin[strtoul((const char *)frame->body.data + 3, NULL, 10) % PINS]++;
         break;
     default:
         break;
@@ -160,6 +164,24 @@ static bool take_packets(struct gateway *gateway, struct peer *peer)
     return true;
 }
 
+/* Requests without bodies. */
+static bool take_requests(struct gateway *gateway, struct peer *peer)
+{
+    static const char question[] = "GET /external/api/isHardwareConnected?token=xw7ITVneg1DifRRQ";
+    const uint8_t *end;
+
+    while (peer->bytes > 0 && (end = memmem(peer->in, peer->bytes, "\r\n\r\n", 4)) != NULL) {
+        size_t used = (size_t)(end - peer->in) + 4;
+
+        gateway->strange += memcmp(peer->in, question, sizeof question - 1) != 0;
+        gateway->asked++;
+        say(peer, gateway->script.http, strlen(gateway->script.http));
+        peer->bytes -= used;
+        memmove(peer->in, peer->in + used, peer->bytes);
+    }
+    return true;
+}
+
 static bool on_readable(struct gateway *gateway, struct peer *peer)
 {
     ssize_t got = recv(peer->fd, peer->in + peer->bytes, sizeof peer->in - peer->bytes, 0);
@@ -171,6 +193,8 @@ static bool on_readable(struct gateway *gateway, struct peer *peer)
     peer->bytes += (size_t)got;
     if (gateway->script.is_broker)
         return take_packets(gateway, peer);
+    if (gateway->script.http != NULL)
+        return take_requests(gateway, peer);
     while (gw_frame_decode(gw_bytes_of(peer->in, peer->bytes), 4096, &frame, &used) == GW_OK) {
         if (!on_frame(gateway, peer, &frame))
             return false;
@@ -213,6 +237,7 @@ static void gateway_start(struct gateway *gateway, struct script script)
 
     gateway->script = script;
     gateway->updates = gateway->asked = 0;
+    memset(gateway->of_pin, 0, sizeof gateway->of_pin);
     gateway->goodbyes = gateway->strange = 0;
     atomic_store(&gateway->stop, false);
     for (int i = 0; i < PEERS_MAX; i++)
@@ -487,6 +512,7 @@ static void what_does_not_fit_together_is_refused(void **state)
     assert_int_equal(run("hold --restart /tmp", 9), 64);
     assert_int_equal(run("login --resume 50", 9), 64); /* in plain */
     assert_int_equal(run("login --resume 101", 9), 64);
+    assert_int_equal(run("publish --pin 250 --pins 7", 9), 64);
 }
 
 static void a_storm_that_nobody_answers_has_no_end(void **state)
@@ -536,6 +562,25 @@ static void threads_with_their_own_descriptors_share_the_work(void **state)
     assert_int_equal(run("publish --rate 300 --seconds 1 --threads 3", gateway.port), 0);
     gateway_stop(&gateway);
     assert_int_equal(number("total", "logins"), DEVICES);
+    assert_int_equal(number("total", "acked"), gateway.updates);
+}
+
+/* Each device goes through them in turn. */
+static void updates_are_spread_over_pins(void **state)
+{
+    enum { FIRST = 250, SPREAD = 6 };
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("publish --rate 400 --seconds 1 --pin 250 --pins 6", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_true(gateway.updates > 100);
+    for (unsigned pin = 0; pin < PINS; pin++)
+        if (pin < FIRST || pin >= FIRST + SPREAD)
+            assert_int_equal(gateway.of_pin[pin], 0);
+        else
+            assert_in_range(gateway.of_pin[pin], gateway.updates / SPREAD - DEVICES,
+                            gateway.updates / SPREAD + DEVICES);
     assert_int_equal(number("total", "acked"), gateway.updates);
 }
 
@@ -616,6 +661,35 @@ static void a_broker_refuses_for_the_reason_it_gives(void **state)
     assert_int_equal(run("hold --protocol mqtt --seconds 1 --ledger /dev/null", 9), 64);
 }
 
+/* A question for the login, and one each heartbeat, all on one connection. */
+static void clients_of_http_keep_their_connections(void **state)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse";
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.http = answer});
+    assert_int_equal(run("hold --protocol http --seconds 4 --heartbeat 1", gateway.port), 0);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "logins"), DEVICES);
+    assert_int_equal(number("total", "attempts"), DEVICES);
+    assert_in_range(number("measured", "heartbeats"), 3 * DEVICES, 5 * DEVICES);
+    assert_int_equal(number("total", "failed"), 0);
+    assert_int_equal(gateway.asked, number("total", "logins") + number("total", "pings"));
+    assert_int_equal(gateway.strange, 0);
+    assert_int_equal(run("publish --protocol http --seconds 1", 9), 64);
+}
+
+static void clients_of_http_with_a_wrong_token_stay_out(void **state)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}";
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.http = answer});
+    assert_int_equal(run("hold --protocol http --seconds 1 --give-up 1", gateway.port), 1);
+    gateway_stop(&gateway);
+    assert_int_equal(number("total", "login_9_invalid_token"), DEVICES);
+}
+
 static void strangers_are_not_loaded(void **state)
 {
     (void)state;
@@ -641,11 +715,14 @@ int main(void)
         cmocka_unit_test(an_ordinary_day_has_updates_and_reconnects),
         cmocka_unit_test(nobody_listening_is_said),
         cmocka_unit_test(threads_with_their_own_descriptors_share_the_work),
+        cmocka_unit_test(updates_are_spread_over_pins),
         cmocka_unit_test(a_broker_acknowledges_each_update_of_qos_1),
         cmocka_unit_test(late_acknowledgements_are_not_counted_early),
         cmocka_unit_test(with_qos_0_only_pings_ask),
         cmocka_unit_test(a_login_at_a_broker_ends_with_its_answer),
         cmocka_unit_test(a_broker_refuses_for_the_reason_it_gives),
+        cmocka_unit_test(clients_of_http_keep_their_connections),
+        cmocka_unit_test(clients_of_http_with_a_wrong_token_stay_out),
         cmocka_unit_test(strangers_are_not_loaded),
     };
 

@@ -1,7 +1,8 @@
 /*
- * Details of products and devices that are optional: the datastreams and event codes of a product,
- * the metadata fields and the time zone of a device. They stand in the index beside the rows that
- * logins need, and any index has room for them, whichever version made it.
+ * Details of products and devices that are optional: the datastreams and event codes of a product
+ * and the numbers of its devices' metadata fields, these fields and the time zone of a device. They
+ * stand in the index beside the rows that logins need, and any index has room for them, whichever
+ * version made it.
  *
  * Where a product has no datastreams (or no events) at all, nothing is said about its pins (or
  * codes), and anything goes: -ENODATA.
@@ -34,7 +35,8 @@ enum gw_stream_type {
 };
 
 struct gw_stream {
-    uint8_t pin; /* virtual */
+    uint8_t pin;     /* virtual                                                             */
+    uint16_t number; /* by which HTTP clients may name it as well; 0: none                  */
     enum gw_stream_type type;
     bool
         sync; /* given when a device comes online or asks for all, not only when it names the pin */
@@ -74,6 +76,12 @@ GW_MUST_USE int gw_index_stream(struct gw_index_reader *reader, uint32_t product
                                 struct gw_stream *out);
 GW_MUST_USE int gw_index_event(struct gw_index_reader *reader, uint32_t product,
                                struct gw_bytes code, struct gw_bytes *name);
+/* By number, not 0. Of streams it is a walk over all that the product has. */
+GW_MUST_USE int gw_index_stream_numbered(struct gw_index_reader *reader, uint32_t product,
+                                         uint16_t number, struct gw_stream *out);
+/* What the product calls the metadata field of this number: 0, -ENOENT, or another -errno. */
+GW_MUST_USE int gw_index_field_name(struct gw_index_reader *reader, uint32_t product,
+                                    uint16_t number, struct gw_bytes *name);
 /* 0, -ENOENT when there is none, or another -errno. A device without a zone is in UTC. */
 GW_MUST_USE int gw_index_field(struct gw_index_reader *reader, uint32_t device,
                                struct gw_bytes name, struct gw_bytes *value);
@@ -86,6 +94,13 @@ GW_MUST_USE int gw_catalog_stream(const struct gw_index_view *view, uint32_t pro
                                   struct gw_stream *out);
 GW_MUST_USE int gw_catalog_stream_next(const struct gw_index_view *view, uint32_t product,
                                        int after, struct gw_stream *out);
+GW_MUST_USE int gw_catalog_stream_numbered(const struct gw_index_view *view, uint32_t product,
+                                           uint16_t number, struct gw_stream *out);
+GW_MUST_USE int gw_catalog_field_name(const struct gw_index_view *view, uint32_t product,
+                                      uint16_t number, struct gw_bytes *name);
+/* The first number after that one, from 0. */
+GW_MUST_USE int gw_catalog_field_name_next(const struct gw_index_view *view, uint32_t product,
+                                           uint16_t after, uint16_t *number, struct gw_bytes *name);
 GW_MUST_USE int gw_catalog_event(const struct gw_index_view *view, uint32_t product,
                                  struct gw_bytes code, struct gw_bytes *name);
 GW_MUST_USE int gw_catalog_event_next(const struct gw_index_view *view, uint32_t product,
@@ -102,7 +117,8 @@ GW_MUST_USE int gw_catalog_zone(const struct gw_index_view *view, uint32_t devic
 /*
  * In a writer's transaction, with the errors of gw/token/writer.h. Names and codes: 1 to 64 bytes
  * (a stream's or event's name may be empty), values up to 256, no control characters. A stream's
- * bounds must be in order, and its initial value must suit it. What is added must not be there yet.
+ * bounds must be in order, and its initial value must suit it. What is added must not be there yet,
+ * nor, of a product's streams, its number.
  */
 GW_MUST_USE int gw_index_stream_add(struct gw_index_writer *writer, uint32_t product,
                                     const struct gw_stream *stream);
@@ -112,6 +128,10 @@ GW_MUST_USE int gw_index_event_add(struct gw_index_writer *writer, uint32_t prod
                                    struct gw_bytes code, struct gw_bytes name);
 GW_MUST_USE int gw_index_event_remove(struct gw_index_writer *writer, uint32_t product,
                                       struct gw_bytes code);
+GW_MUST_USE int gw_index_field_name_add(struct gw_index_writer *writer, uint32_t product,
+                                        uint16_t number, struct gw_bytes name);
+GW_MUST_USE int gw_index_field_name_remove(struct gw_index_writer *writer, uint32_t product,
+                                           uint16_t number);
 /* Adds or replaces. */
 GW_MUST_USE int gw_index_field_set(struct gw_index_writer *writer, uint32_t device,
                                    struct gw_bytes name, struct gw_bytes value);

@@ -6,16 +6,13 @@
  *
  *     node client.js HOST PORT CA.pem TOKEN PRODUCT COUNT
  *
- * With NPM_CLIENT_WEBSOCKET=ws or wss in the environment it does so over a WebSocket, by way of the
- * library's connector for browsers: what a browser has there is the npm package ws here, and as
- * that connector knows ws alone, wss is put in for it.
- *
- * The library verifies the certificate against CA.pem and goes no further without. It never sends a
- * product, so PRODUCT stays unused: the token alone decides.
+ * By TLS or WebSocket, as connector.js says. The library never sends a product, so PRODUCT stays
+ * unused: the token alone decides.
  */
 'use strict';
 
 const Blynk = require('blynk-library');
+const connectorTo = require('./connector.js');
 
 const [host, port, ca, token, , countText] = process.argv.slice(2);
 const count = Number(countText);
@@ -33,28 +30,8 @@ const slow = Number(process.env.TOLLGATE_TEST_SLOW) || 1; // as tests/system/pro
 setTimeout(() => fail(`not done after ${30 * slow} s: ` + JSON.stringify([...responses])),
            30000 * slow);
 
-function sslConnector() {
-  return new Blynk.SslClient({ addr: host, port: Number(port), ca: [ca], servername: 'localhost' });
-}
-
-function websocketConnector(scheme) {
-  const WebSocket = require('ws');
-
-  global.WebSocket = class extends WebSocket {
-    constructor(url) {
-      super(url.replace(/^ws:/, scheme + ':'),
-            { ca: require('fs').readFileSync(ca), servername: 'localhost' });
-    }
-  };
-  global.window = { WebSocket: global.WebSocket };
-  const { WsClient } = require('blynk-library/blynk-browser.js');
-
-  return new WsClient({ addr: host, port: Number(port), path: '/websockets' });
-}
-
-const websocket = process.env.NPM_CLIENT_WEBSOCKET;
 const blynk = new Blynk.Blynk(token, {
-  connector: websocket ? websocketConnector(websocket) : sslConnector(),
+  connector: connectorTo(host, port, ca),
   heartbeat: 300,
   skip_connect: true,
 });

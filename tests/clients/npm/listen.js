@@ -1,12 +1,14 @@
 /*
- * The npm package blynk-library 0.5.4 as a device that is written to: logs in over TLS, takes COUNT
- * values on V1, which must be 0, 1, 2 ... in this order, then three at once on V2, and leaves.
+ * The npm package blynk-library 0.5.4 as a device that is written to: logs in, takes COUNT values on
+ * V1, which must be 0, 1, 2 ... in this order, then three at once on V2, and leaves. By TLS or
+ * WebSocket, as connector.js says.
  *
  *     node listen.js HOST PORT CA.pem TOKEN PRODUCT COUNT
  */
 'use strict';
 
 const Blynk = require('blynk-library');
+const connectorTo = require('./connector.js');
 
 const [host, port, ca, token, , countText] = process.argv.slice(2);
 const count = Number(countText);
@@ -21,8 +23,7 @@ const slow = Number(process.env.TOLLGATE_TEST_SLOW) || 1; // as tests/system/pro
 setTimeout(() => fail(`not done after ${60 * slow} s: ${next} values came`), 60000 * slow);
 
 const blynk = new Blynk.Blynk(token, {
-  connector: new Blynk.SslClient({ addr: host, port: Number(port), ca: [ca],
-                                   servername: 'localhost' }),
+  connector: connectorTo(host, port, ca),
   heartbeat: 300,
   skip_connect: true,
 });

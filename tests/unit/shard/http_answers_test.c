@@ -17,7 +17,7 @@
 
 #include "http_internal.h"
 
-enum { DEVICE = 7, PRODUCT = 3, PINS = 256 };
+enum { DEVICE = 7, PRODUCT = 3, PINS = 256, NUMBER = 300 };
 
 /* ---- an index and a store ---- */
 
@@ -94,6 +94,28 @@ int gw_index_stream(struct gw_index_reader *reader, uint32_t product, uint8_t pi
     if (out->type != 0)
         return 0;
     return gw_catalog_stream_next(NULL, product, -1, &any) == 0 ? -ENOENT : -ENODATA;
+}
+
+int gw_index_stream_numbered(struct gw_index_reader *reader, uint32_t product, uint16_t number,
+                             struct gw_stream *out)
+{
+    assert_ptr_equal(reader, index_reader);
+    assert_int_equal(product, PRODUCT);
+    if (world.index_err != 0)
+        return world.index_err;
+    *out = (struct gw_stream){.pin = 5, .type = GW_STREAM_INT};
+    return number == NUMBER ? 0 : -ENOENT;
+}
+
+int gw_index_field_name(struct gw_index_reader *reader, uint32_t product, uint16_t number,
+                        struct gw_bytes *name)
+{
+    assert_ptr_equal(reader, index_reader);
+    assert_int_equal(product, PRODUCT);
+    if (world.index_err != 0)
+        return world.index_err;
+    *name = gw_bytes_text("Room");
+    return number == NUMBER ? 0 : -ENOENT;
 }
 
 int gw_index_event(struct gw_index_reader *reader, uint32_t product, struct gw_bytes code,
@@ -284,6 +306,72 @@ static void a_field_is_a_text(void **state)
     assert_true(gw_bytes_are(body.bytes, "{\"type\":\"Text\",\"value\":\"A\\\"7\"}"));
 }
 
+/* ---- numbers ---- */
+
+/* A call with one record and one pin, whatever it is for. */
+static void name_by_number(int what, int numbered, uint16_t number)
+{
+    ask(0, 1);
+    call.what = what;
+    call.record_count = 1;
+    call.records[0] = (struct gw_record){.kind = GW_RECORD_PIN_WRITE, .bank = 'v', .pin = 0};
+    call.numbered = numbered;
+    call.number = number;
+    http_call_resolve(index_reader, PRODUCT, &call);
+}
+
+static void a_number_is_what_the_product_says(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        uint16_t number;
+    } words[] = {{"1", true, 1},
+                 {"65535", true, UINT16_MAX},
+                 {"65536", true, 0},
+                 {"0", true, 0},
+                 {"", false, 0},
+                 {"x", false, 0},
+                 {"-1", false, 0},
+                 {"1.0", false, 0},
+                 {"18446744073709551616", false, 0},
+                 {"007", true, 7}};
+    static const struct {
+        int what, numbered;
+        const char *message;
+    } unknown[] = {
+        {HTTP_CALL_RECORDS, HTTP_NUMBER_OF_STREAM, "No datastream setup for that pin."},
+        {HTTP_CALL_POINTS, HTTP_NUMBER_OF_STREAM, "No datastream setup for that pin."},
+        {HTTP_CALL_VALUES, HTTP_NUMBER_OF_STREAM,
+         "Requested dataStream doesn't exist in the product."},
+        {HTTP_CALL_FIELD, HTTP_NUMBER_OF_FIELD, "MetaField doesn't exist."},
+        {HTTP_CALL_RECORDS, HTTP_NUMBER_OF_FIELD, "MetaField doesn't exist"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < GW_ARRAY_COUNT(words); i++) {
+        uint16_t number = 9;
+
+        assert_int_equal(http_number_of(gw_bytes_text(words[i].text), &number), words[i].good);
+        assert_true(!words[i].good || number == words[i].number);
+    }
+    name_by_number(HTTP_CALL_RECORDS, HTTP_NUMBER_OF_STREAM, NUMBER);
+    assert_int_equal(call.status, 200);
+    assert_int_equal(call.records[0].pin, 5);
+    assert_int_equal(call.pins[0].number, 5);
+    name_by_number(HTTP_CALL_RECORDS, HTTP_NUMBER_OF_FIELD, NUMBER);
+    assert_int_equal(call.status, 200);
+    assert_true(gw_bytes_are(call.field, "Room") && gw_bytes_are(call.records[0].name, "Room"));
+    name_by_number(HTTP_CALL_RECORDS, HTTP_NUMBER_OF_NONE, NUMBER);
+    assert_int_equal(call.records[0].pin, 0);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(unknown); i++)
+        for (uint16_t number = 0; number < 2; number++) {
+            name_by_number(unknown[i].what, unknown[i].numbered, number);
+            assert_int_equal(call.status, 400);
+            assert_string_equal(call.message, unknown[i].message);
+        }
+}
+
 /* ---- what cannot be read ---- */
 
 static const int errors[] = {-EIO, -EBADMSG, -ENOMEM, -EAGAIN};
@@ -350,6 +438,10 @@ static void a_write_that_cannot_be_checked_is_503(void **state)
         ask(0, 0);
         assert_false(http_field_read(index_reader, DEVICE, &call, room, sizeof room, &body));
         expect_503();
+        name_by_number(HTTP_CALL_RECORDS, HTTP_NUMBER_OF_STREAM, NUMBER);
+        expect_503();
+        name_by_number(HTTP_CALL_FIELD, HTTP_NUMBER_OF_FIELD, NUMBER);
+        expect_503();
     }
 }
 
@@ -361,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup(a_walk_may_be_cut_anywhere, clear),
         cmocka_unit_test_setup(a_body_may_be_as_long_as_its_room, clear),
         cmocka_unit_test_setup(a_field_is_a_text, clear),
+        cmocka_unit_test_setup(a_number_is_what_the_product_says, clear),
         cmocka_unit_test_setup(values_that_cannot_be_read_are_503_and_never_none, clear),
         cmocka_unit_test_setup(a_write_that_cannot_be_checked_is_503, clear),
     };

@@ -5,6 +5,7 @@
 #include "details_internal.h"
 
 static const struct gw_stream temperature = {.pin = 1,
+                                             .number = 258,
                                              .type = GW_STREAM_DOUBLE,
                                              .sync = true,
                                              .has_min = true,
@@ -18,7 +19,7 @@ static const struct gw_stream temperature = {.pin = 1,
 
 static void add_everything(struct gw_index_writer *writer, const struct fixture *f)
 {
-    const struct gw_stream mode = {.pin = 255, .type = GW_STREAM_ENUM};
+    const struct gw_stream mode = {.pin = 255, .number = UINT16_MAX, .type = GW_STREAM_ENUM};
     const struct gw_stream text_stream = {.pin = 0, .type = GW_STREAM_STRING};
 
     assert_int_equal(gw_index_stream_add(writer, f->product, &temperature), 0);
@@ -28,6 +29,8 @@ static void add_everything(struct gw_index_writer *writer, const struct fixture 
     assert_int_equal(gw_index_event_add(writer, f->product, text("cold"), text("")), 0);
     assert_int_equal(gw_index_field_set(writer, f->device, text("Serial Number"), text("123")), 0);
     assert_int_equal(gw_index_field_set(writer, f->device, text("Room"), text("")), 0);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, 1, text("Room")), 0);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, UINT16_MAX, text("Serial")), 0);
     assert_int_equal(gw_index_zone_set(writer, f->device, text("Europe/Berlin")), 0);
 }
 
@@ -48,6 +51,16 @@ static void expect_everything(struct reading *r, const struct fixture *f)
     assert_false(stream.sync || stream.has_min || stream.has_max || stream.has_decimals);
     assert_int_equal(gw_index_stream(r->reader, f->product, 2, &stream), -ENOENT);
     assert_int_equal(gw_index_stream(r->reader, f->plain_product, 1, &stream), -ENODATA);
+    assert_int_equal(gw_index_stream_numbered(r->reader, f->product, 258, &stream), 0);
+    assert_int_equal(stream.pin, 1);
+    assert_int_equal(gw_index_stream_numbered(r->reader, f->product, UINT16_MAX, &stream), 0);
+    assert_int_equal(stream.pin, 255);
+    assert_int_equal(gw_index_stream_numbered(r->reader, f->product, 1, &stream), -ENOENT);
+    assert_int_equal(gw_index_stream_numbered(r->reader, f->plain_product, 258, &stream), -ENODATA);
+    assert_int_equal(gw_index_field_name(r->reader, f->product, 1, &words), 0);
+    assert_true(gw_bytes_are(words, "Room"));
+    assert_int_equal(gw_index_field_name(r->reader, f->product, 256, &words), -ENOENT);
+    assert_int_equal(gw_index_field_name(r->reader, f->plain_product, 1, &words), -ENOENT);
     assert_int_equal(gw_index_event(r->reader, f->product, text("hot"), &words), 0);
     assert_true(gw_bytes_are(words, "Too hot"));
     assert_int_equal(gw_index_event(r->reader, f->product, text("ho"), &words), -ENOENT);
@@ -91,6 +104,7 @@ static void walks_meet_each_row_of_their_own_and_no_other(void **state)
     const struct gw_index_view *view = gw_index_writer_view(writer);
     struct gw_bytes name = gw_bytes_of(NULL, 0), value;
     struct gw_stream stream;
+    uint16_t number;
 
     add_everything(writer, f);
     assert_int_equal(gw_index_event_add(writer, f->plain_product, text("other"), text("")), 0);
@@ -106,6 +120,11 @@ static void walks_meet_each_row_of_their_own_and_no_other(void **state)
     assert_int_equal(gw_catalog_event_next(view, f->product, name, &name, &value), 0);
     assert_true(gw_bytes_are(name, "hot") && gw_bytes_are(value, "Too hot"));
     assert_int_equal(gw_catalog_event_next(view, f->product, name, &name, &value), -ENOENT);
+    assert_int_equal(gw_catalog_field_name_next(view, f->product, 0, &number, &name), 0);
+    assert_true(number == 1 && gw_bytes_are(name, "Room"));
+    assert_int_equal(gw_catalog_field_name_next(view, f->product, 1, &number, &name), 0);
+    assert_true(number == UINT16_MAX && gw_bytes_are(name, "Serial"));
+    assert_int_equal(gw_catalog_field_name_next(view, f->product, number, &number, &name), -ENOENT);
     name = gw_bytes_of(NULL, 0);
     assert_int_equal(gw_catalog_field_next(view, f->device, name, &name, &value), 0);
     assert_true(gw_bytes_are(name, "Room"));
@@ -141,6 +160,7 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
         {"too long a default",
          {.type = GW_STREAM_STRING, .initial = {zeros, GW_STREAM_INITIAL_BYTES_MAX + 1}}},
     };
+    static const struct gw_stream same_number = {.pin = 9, .number = 258, .type = GW_STREAM_INT};
     struct fixture *f = *state;
     struct gw_index_writer *writer = writer_begin(f);
     static const char long_text[GW_FIELD_VALUE_BYTES_MAX + 2] = {[0 ... GW_FIELD_VALUE_BYTES_MAX] =
@@ -159,6 +179,15 @@ static void what_is_refused_leaves_the_transaction_good(void **state)
     assert_int_equal(gw_index_stream_add(writer, f->product, &temperature), -EEXIST);
     assert_int_equal(gw_index_stream_add(writer, 99, &temperature), -ENOENT);
     assert_int_equal(gw_index_stream_remove(writer, f->product, 9), -ENOENT);
+    assert_int_equal(gw_index_stream_add(writer, f->product, &same_number), -EEXIST);
+    assert_int_equal(gw_index_stream_add(writer, f->plain_product, &same_number), 0);
+    assert_int_equal(gw_index_stream_remove(writer, f->plain_product, same_number.pin), 0);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, 1, text("other")), -EEXIST);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, 0, text("a")), -EINVAL);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, 2, text("")), -EINVAL);
+    assert_int_equal(gw_index_field_name_add(writer, f->product, 2, text(long_text)), -EINVAL);
+    assert_int_equal(gw_index_field_name_add(writer, 99, 2, text("a")), -ENOENT);
+    assert_int_equal(gw_index_field_name_remove(writer, f->product, 2), -ENOENT);
     assert_int_equal(gw_index_event_add(writer, f->product, text("hot"), text("")), -EEXIST);
     assert_int_equal(gw_index_event_add(writer, f->product, text(""), text("")), -EINVAL);
     assert_int_equal(gw_index_event_add(writer, 99, text("hot"), text("")), -ENOENT);
@@ -201,6 +230,7 @@ static void what_is_removed_is_gone_and_what_is_set_again_replaced(void **state)
                          pin == 0 || pin == 1 || pin == 255 ? 0 : -ENOENT);
     assert_int_equal(gw_index_event_remove(writer, f->product, text("hot")), 0);
     assert_int_equal(gw_index_field_remove(writer, f->device, text("Room")), 0);
+    assert_int_equal(gw_index_field_name_remove(writer, f->product, 1), 0);
     assert_int_equal(gw_index_field_set(writer, f->device, text("Serial Number"), text("4")), 0);
     assert_int_equal(gw_index_zone_set(writer, f->device, text("")), 0);
     assert_int_equal(gw_index_zone_set(writer, f->device, text("")), 0);
@@ -209,6 +239,7 @@ static void what_is_removed_is_gone_and_what_is_set_again_replaced(void **state)
     assert_int_equal(gw_index_stream(r.reader, f->product, 1, &stream), -ENODATA);
     assert_int_equal(gw_index_event(r.reader, f->product, text("hot"), &words), -ENOENT);
     assert_int_equal(gw_index_field(r.reader, f->device, text("Room"), &words), -ENOENT);
+    assert_int_equal(gw_index_field_name(r.reader, f->product, 1, &words), -ENOENT);
     assert_int_equal(gw_index_field(r.reader, f->device, text("Serial Number"), &words), 0);
     assert_true(gw_bytes_are(words, "4"));
     assert_int_equal(gw_index_zone(r.reader, f->device, &words), -ENOENT);
