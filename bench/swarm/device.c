@@ -16,6 +16,7 @@
 
 #include "dialect.h"
 #include "ledger.h"
+#include "revoke.h"
 
 enum {
     PING_REPEAT_MS = 6000,
@@ -113,7 +114,14 @@ void swarm_device_leave(struct swarm_fleet *fleet, struct swarm_device *device)
     enter(fleet, device, SWARM_IDLE);
 }
 
-/* Login mode: done with this round, may be started for another. */
+static void come_back_later(struct swarm_fleet *fleet, struct swarm_device *device)
+{
+    enter(fleet, device, SWARM_WAITING);
+    gw_timer_arm(&fleet->wheel, slot_of(fleet, device),
+                 gw_instant_after(fleet->now, fleet->options->back_off_s * GW_NS_PER_S));
+}
+
+/* Done with this round, may be started for another. */
 static void rest(struct swarm_fleet *fleet, struct swarm_device *device)
 {
     uint32_t place = (fleet->idle_head + fleet->idle_count) % fleet->device_count;
@@ -123,9 +131,26 @@ static void rest(struct swarm_fleet *fleet, struct swarm_device *device)
     fleet->idle_count++;
 }
 
+/* It was let in, which is all that those who come and go want. */
+static void go(struct swarm_fleet *fleet, struct swarm_device *device)
+{
+    if (!swarm_fleet_is_crowding(fleet)) {
+        rest(fleet, device);
+        return;
+    }
+    hang_up(fleet, device, true);
+    come_back_later(fleet, device);
+}
+
 static void fail(struct swarm_fleet *fleet, struct swarm_device *device, enum swarm_cause cause)
 {
     gw_counter_add(&fleet->counts.failures[cause], 1);
+    gw_counter_add(&fleet->counts.half_done,
+                   device->state == SWARM_HANDSHAKE && device->link.answered);
+    if (fleet->revocations != NULL)
+        swarm_revocations_note(fleet->revocations, fleet->first + slot_of(fleet, device),
+                               device->state == SWARM_LIVE,
+                               cause == SWARM_CAUSE_LOGIN_INVALID_TOKEN);
     hang_up(fleet, device, false);
     if (cause == SWARM_CAUSE_LOGIN_INVALID_TOKEN) {
         gw_counter_add(&fleet->counts.out, 1);
@@ -133,9 +158,7 @@ static void fail(struct swarm_fleet *fleet, struct swarm_device *device, enum sw
     } else if (fleet->seen_phase == SWARM_DRAINING) {
         enter(fleet, device, SWARM_IDLE);
     } else {
-        enter(fleet, device, SWARM_WAITING);
-        gw_timer_arm(&fleet->wheel, slot_of(fleet, device),
-                     gw_instant_after(fleet->now, fleet->options->back_off_s * GW_NS_PER_S));
+        come_back_later(fleet, device);
     }
 }
 
@@ -333,7 +356,7 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
     gw_counter_add(&fleet->counts.tls_kept, facts.version != 0 && facts.bytes == 0);
     fleet->link_bytes = facts.bytes;
     if (fleet->seen_phase == SWARM_MEASURING ||
-        (fleet->options->mode != SWARM_LOGIN && fleet->options->mode != SWARM_STORM))
+        (!swarm_comes_and_goes(fleet->options) && fleet->options->mode != SWARM_STORM))
         swarm_histogram_add(&fleet->login_us,
                             gw_ns_between(device->due, fleet->now) / GW_NS_PER_US);
     device->session++;
@@ -343,8 +366,8 @@ static void on_login_granted(struct swarm_fleet *fleet, struct swarm_device *dev
     device->owed_due = (struct gw_instant){0};
     device->unbarred = 0;
     enter(fleet, device, SWARM_LIVE);
-    if (fleet->dialect->put_info == NULL && fleet->options->mode == SWARM_LOGIN) {
-        rest(fleet, device); /* the login is complete */
+    if (fleet->dialect->put_info == NULL && fleet->comes_and_goes) {
+        go(fleet, device); /* the login is complete */
         return;
     }
     if (fleet->dialect->put_info != NULL && !send_info(fleet, device))
@@ -392,7 +415,7 @@ static void on_pong(struct swarm_fleet *fleet, struct swarm_device *device)
 
     gw_counter_add(&fleet->counts.pongs, 1);
     gw_counter_add(&fleet->counts.acked, device->ping_covers - device->acked);
-    if (fleet->seen_phase == SWARM_MEASURING)
+    if (fleet->seen_phase == SWARM_MEASURING && !fleet->comes_and_goes)
         swarm_histogram_add(&fleet->ping_us, gw_ns_between(device->due, fleet->now) / GW_NS_PER_US);
     device->acked = device->ping_covers;
     device->ping_id = 0;
@@ -417,8 +440,8 @@ static void on_response(struct swarm_fleet *fleet, struct swarm_device *device,
         fail(fleet, device, SWARM_CAUSE_NOT_AUTHENTICATED); /* as stock clients do */
     } else if (frame->status == GW_RESPONSE_QUOTA_LIMIT) {
         gw_counter_add(&fleet->counts.failures[SWARM_CAUSE_OVER_RATE], 1);
-    } else if (fleet->options->mode == SWARM_LOGIN && frame->msg_id == SWARM_LOGIN_ID + 1) {
-        rest(fleet, device); /* the info frame is answered: the login is complete */
+    } else if (fleet->comes_and_goes && frame->msg_id == SWARM_LOGIN_ID + 1) {
+        go(fleet, device); /* the info frame is answered: the login is complete */
     } else if (frame->msg_id == device->ping_id && device->ping_id != 0 &&
                frame->status == GW_RESPONSE_OK) {
         on_pong(fleet, device);
@@ -586,7 +609,7 @@ void swarm_device_timer(struct swarm_fleet *fleet, struct swarm_device *device)
         on_live_timer(fleet, device);
         return;
     case SWARM_WAITING:
-        if (fleet->options->mode == SWARM_LOGIN)
+        if (fleet->comes_and_goes && !swarm_fleet_is_crowding(fleet))
             rest(fleet, device);
         else if (swarm_fleet_is_busy(fleet))
             gw_timer_arm(&fleet->wheel, slot_of(fleet, device),

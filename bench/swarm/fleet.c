@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "revoke.h"
 
 enum {
     EVENTS = 256,
@@ -100,6 +101,21 @@ static void start_devices(struct swarm_fleet *fleet)
     }
 }
 
+bool swarm_fleet_is_crowding(const struct swarm_fleet *fleet)
+{
+    return fleet->comes_and_goes && fleet->options->mode == SWARM_OVERLOAD &&
+           fleet->seen_phase == SWARM_MEASURING;
+}
+
+/* Those who come and go log in as soon as they may. */
+static bool logs_in(const struct swarm_fleet *fleet)
+{
+    enum swarm_phase phase =
+        fleet->options->mode == SWARM_LOGIN ? SWARM_MEASURING : SWARM_CALIBRATING;
+
+    return fleet->comes_and_goes && fleet->seen_phase == phase;
+}
+
 /* login: whoever is idle takes the login that is due. */
 static void start_logins(struct swarm_fleet *fleet)
 {
@@ -132,16 +148,38 @@ static void publish(struct swarm_fleet *fleet)
     }
 }
 
+static uint32_t storm_count(const struct swarm_fleet *fleet)
+{
+    return fleet->options->mode == SWARM_OVERLOAD ? fleet->crowd : fleet->device_count;
+}
+
 /* storm: whoever has a connection loses it, and everyone connects, all due at the same moment.
    Where the gateway itself is restarted, it is the one that cuts them off. */
 static void storm(struct swarm_fleet *fleet)
 {
     if (fleet->options->restart != NULL)
-        fleet->storm_next = fleet->device_count;
-    for (int i = 0; i < STARTS_PER_TURN && fleet->storm_next < fleet->device_count; i++)
+        fleet->storm_next = storm_count(fleet);
+    for (int i = 0; i < STARTS_PER_TURN && fleet->storm_next < storm_count(fleet); i++)
         swarm_device_reconnect(fleet, &fleet->devices[fleet->storm_next++], fleet->load.start);
-    if (fleet->storm_next == fleet->device_count)
+    if (fleet->storm_next == storm_count(fleet))
         atomic_store(&fleet->storm_begun, true);
+}
+
+/* revoke: those whose token is about to go, and who are to meet that while they log in. */
+static void send_back(struct swarm_fleet *fleet)
+{
+    const struct swarm_revocations *all = fleet->revocations;
+
+    for (; fleet->return_next < all->count &&
+           all->items[fleet->return_next].return_at.ns <= fleet->now.ns;
+         fleet->return_next++) {
+        const struct swarm_revocation *item = &all->items[fleet->return_next];
+
+        if (item->returns && item->device >= fleet->first &&
+            item->device < fleet->first + fleet->device_count)
+            swarm_device_reconnect(fleet, &fleet->devices[item->device - fleet->first],
+                                   item->return_at);
+    }
 }
 
 /* mixed: connections break one by one; over time each device's does. */
@@ -180,8 +218,14 @@ static bool churns(const struct swarm_fleet *fleet)
 
 static bool storms(const struct swarm_fleet *fleet)
 {
-    return fleet->options->mode == SWARM_STORM && fleet->seen_phase == SWARM_MEASURING &&
-           fleet->storm_next < fleet->device_count;
+    return (fleet->options->mode == SWARM_STORM || swarm_fleet_is_crowding(fleet)) &&
+           fleet->seen_phase == SWARM_MEASURING && fleet->storm_next < storm_count(fleet);
+}
+
+static bool sends_back(const struct swarm_fleet *fleet)
+{
+    return fleet->revocations != NULL && fleet->seen_phase == SWARM_MEASURING &&
+           fleet->return_next < fleet->revocations->count;
 }
 
 /* How long there is nothing to do. */
@@ -193,8 +237,8 @@ static uint64_t pause_ns(const struct swarm_fleet *fleet)
 
     if (fleet->seen_phase == SWARM_DRAINING)
         return fleet->drain_next < fleet->device_count ? 0 : pause;
-    if (fleet->options->mode == SWARM_LOGIN) {
-        if (fleet->idle_count > 0)
+    if (fleet->comes_and_goes) {
+        if (logs_in(fleet) && fleet->idle_count > 0)
             pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
     } else if (fleet->next_start < fleet->device_count && !swarm_fleet_is_busy(fleet)) {
         pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->starts, now)));
@@ -203,6 +247,9 @@ static uint64_t pause_ns(const struct swarm_fleet *fleet)
         pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->load, now)));
     if (churns(fleet))
         pause = gw_min_u64(pause, gw_ns_between(now, pacer_next(&fleet->churns, now)));
+    if (sends_back(fleet))
+        pause = gw_min_u64(
+            pause, gw_ns_between(now, fleet->revocations->items[fleet->return_next].return_at));
     if (storms(fleet))
         pause = 0;
     return pause == 0 ? 0 : gw_max_u64(pause, PAUSE_US_MIN * GW_NS_PER_US);
@@ -258,7 +305,7 @@ static void follow_phase(struct swarm_fleet *fleet, struct gw_instant *drain_unt
     if (phase == SWARM_MEASURING) {
         fleet->load = pacer_at(fleet->rate, fleet->now);
         fleet->churns = pacer_at(fleet->churn, fleet->now);
-    } else {
+    } else if (phase == SWARM_DRAINING) {
         *drain_until = gw_instant_after(fleet->now, fleet->options->give_up_s * GW_NS_PER_S);
     }
 }
@@ -273,11 +320,13 @@ static void loop(struct swarm_fleet *fleet)
         if (fleet->seen_phase == SWARM_DRAINING) {
             if (drain(fleet) || fleet->now.ns > drain_until.ns)
                 return;
-        } else if (fleet->options->mode != SWARM_LOGIN) {
+        } else if (!fleet->comes_and_goes) {
             start_devices(fleet);
-        } else if (fleet->seen_phase == SWARM_MEASURING) {
+        } else if (logs_in(fleet)) {
             start_logins(fleet);
         }
+        if (sends_back(fleet))
+            send_back(fleet);
         if (storms(fleet))
             storm(fleet);
         if (churns(fleet))
@@ -312,22 +361,22 @@ static bool set_up(struct swarm_fleet *fleet)
         return false;
     }
     fleet->devices = calloc(fleet->device_count, sizeof *fleet->devices);
-    if (fleet->options->mode == SWARM_LOGIN)
+    if (fleet->comes_and_goes)
         fleet->idle = calloc(fleet->device_count, sizeof *fleet->idle);
-    if (fleet->devices == NULL || (fleet->options->mode == SWARM_LOGIN && fleet->idle == NULL)) {
+    if (fleet->devices == NULL || (fleet->comes_and_goes && fleet->idle == NULL)) {
         snprintf(fleet->failure, sizeof fleet->failure, "no memory for %u devices",
                  fleet->device_count);
         return false;
     }
     for (uint32_t i = 0; i < fleet->device_count; i++)
         swarm_device_init(&fleet->devices[i], resumes(fleet, i));
-    for (uint32_t i = 0; fleet->idle != NULL && i < fleet->device_count; i++)
+    for (uint32_t i = 0; fleet->idle != NULL && i < fleet->calibrating; i++)
         fleet->idle[fleet->idle_count++] = i;
     fleet->start = fleet->now = gw_clock_now();
     gw_timer_wheel_init(&fleet->wheel, &fleet->devices[0].timer, sizeof fleet->devices[0],
                         fleet->start);
     fleet->starts = pacer_at(fleet->ramp, fleet->start);
-    if (!swarm_has_ramp(fleet->options))
+    if (!swarm_has_ramp(fleet->options) || fleet->comes_and_goes)
         fleet->next_start = fleet->device_count; /* there is no ramp */
     return swarm_links_create(fleet->options, fleet->device_count, &fleet->links, fleet->failure,
                               sizeof fleet->failure);

@@ -21,9 +21,10 @@
 #include "options.h"
 
 enum swarm_phase {
-    SWARM_RAMPING,   /* devices come up                                                   */
-    SWARM_MEASURING, /* all are up (or had their chance): load runs and counts            */
-    SWARM_DRAINING,  /* no load; last acknowledgements are awaited, then everyone leaves  */
+    SWARM_RAMPING,     /* devices come up                                                   */
+    SWARM_CALIBRATING, /* overload: how many can be let in                                  */
+    SWARM_MEASURING,   /* all are up (or had their chance): load runs and counts            */
+    SWARM_DRAINING,    /* no load; last acknowledgements are awaited, then everyone leaves  */
 };
 
 #define SWARM_CAUSE(name, word, text) SWARM_CAUSE_##name,
@@ -43,6 +44,7 @@ struct swarm_counts {
     struct gw_counter sessions;   /* live now                                     */
     struct gw_counter out;        /* told status 9: out of service                */
     struct gw_counter attempts, logins, handshakes;
+    struct gw_counter half_done;    /* handshakes that were answered, and not done       */
     struct gw_counter churned;      /* connections of ours that were cut on purpose  */
     struct gw_counter tls12, tls13; /* logins by version                            */
     struct gw_counter tls12_resumed, tls13_resumed;
@@ -79,6 +81,10 @@ struct swarm_fleet {
     double ramp, rate;    /* this fleet's share                  */
     uint64_t at_once;     /* the same                            */
     double churn;         /* mixed: the same                     */
+    bool comes_and_goes;  /* devices log in only to leave again  */
+    uint32_t calibrating; /* overload: devices that do so while the capacity is measured */
+    uint32_t crowd;       /* overload: and afterwards; set before that phase              */
+    struct swarm_revocations *revocations; /* of all fleets, or NULL */
 
     /* The thread's own. */
     struct swarm_links *links;
@@ -92,7 +98,8 @@ struct swarm_fleet {
     uint32_t next_update; /* publish: whose turn it is                          */
     uint32_t *idle;       /* login: devices that may start, a ring; else NULL   */
     uint32_t idle_head, idle_count;
-    uint32_t storm_next; /* storm: the next device to be cut off and started   */
+    uint32_t storm_next;  /* storm: the next device to be cut off and started   */
+    uint32_t return_next; /* revoke: the next that may have to log in again    */
     uint32_t drain_next;
 
     /* Read by others at any time; and after the thread has ended. */
@@ -108,6 +115,9 @@ struct swarm_fleet {
 /* In the ramp, and as many attempts are under way as may be: more would only take each other's
  * time. */
 bool swarm_fleet_is_busy(const struct swarm_fleet *fleet);
+
+/* Overload: whoever has left, or was not let in, comes back after its back-off. */
+bool swarm_fleet_is_crowding(const struct swarm_fleet *fleet);
 
 /* The thread's function; `context` is the fleet. */
 void *swarm_fleet_run(void *context);

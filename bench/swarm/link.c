@@ -251,6 +251,7 @@ static enum swarm_link_result receive(struct swarm_links *links, struct swarm_li
         return of_errno(errno);
     links->drained = (size_t)got < sizeof links->in;
     links->in_end = (size_t)got;
+    link->answered |= got > 0;
     return got == 0 ? SWARM_LINK_ENDED : SWARM_LINK_DATA;
 }
 

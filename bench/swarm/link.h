@@ -25,6 +25,7 @@ struct swarm_backlog;
 struct swarm_link {
     int fd; /* -1: closed */
     bool established;
+    bool answered;                 /* something has come                         */
     bool resumes;                  /* asks for a ticket, and comes back with it  */
     struct gw_tls *tls;            /* NULL in plain                              */
     struct swarm_backlog *backlog; /* bytes the socket did not take, or NULL     */

@@ -23,6 +23,8 @@ static int run(int argc, char **argv)
         err = swarm_report_json(&options, &result);
     if (err == 0 && gw_counter_read(&result.total.logins) == 0)
         err = 1; /* nothing was measured */
+    if (err == 0 && result.revoked.committed - result.revoked.left < result.revoked.asked)
+        err = 1; /* who lost its token is still there, or none was taken away */
     return err;
 }
 
@@ -32,7 +34,8 @@ int main(int argc, char **argv)
 
     if (strcmp(command, "hold") == 0 || strcmp(command, "publish") == 0 ||
         strcmp(command, "login") == 0 || strcmp(command, "storm") == 0 ||
-        strcmp(command, "mixed") == 0)
+        strcmp(command, "mixed") == 0 || strcmp(command, "revoke") == 0 ||
+        strcmp(command, "overload") == 0)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "verify") == 0)
         return swarm_verify(argc - 1, argv + 1);

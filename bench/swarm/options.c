@@ -32,6 +32,8 @@ static const char usage_text[] =
     "  tollgate-bench login    [options]   log in and close, again and again\n"
     "  tollgate-bench storm    [options]   everyone at once; ends when the last is in\n"
     "  tollgate-bench mixed    [options]   an ordinary day: heartbeats, updates, reconnects\n"
+    "  tollgate-bench revoke   [options]   hold, take tokens away, and see how soon that is felt\n"
+    "  tollgate-bench overload [options]   more log in, for longer, than can be let in\n"
     "  tollgate-bench verify --ledger FILE --journal DIR [--into RESULT]\n"
     "                                      is every acknowledged update in the journal?\n"
     "  tollgate-bench handshake --into RESULT MICRO...\n"
@@ -60,7 +62,7 @@ static const char usage_text[] =
     "  --tokens FILE           one token a line, as `tollgatectl index generate --tokens` writes\n"
     "  --devices N             default: as many as there are tokens\n"
     "  --template TMPL         product id for the info frame; default: the frame names none\n"
-    "  --heartbeat S           seconds, default 40\n"
+    "  --heartbeat S           seconds, default 40 (overload: 1)\n"
     "  --give-up S             a login unanswered for this long is given up, default 6\n"
     "  --back-off S            a device comes back after this long, default 5\n"
     "Load\n"
@@ -84,6 +86,20 @@ static const char usage_text[] =
     "                          which holds the new process's pid\n"
     "  --resume PERCENT        login, storm, mixed: devices that come back with their TLS session\n"
     "                          ticket; default 0, for stock firmware never does\n"
+    "  --revoke N              revoke: tokens to take away over --seconds, default 1000, less than "
+    "a\n"
+    "                          tenth of the devices. Every other one is made to log in meanwhile\n"
+    "  --index DIR             revoke: the gateway's index. Its devices are numbered from 1 in "
+    "the\n"
+    "                          order of --tokens, as `tollgatectl index generate` does it\n"
+    "  --settled N             overload: devices that come up first and stay; default a fiftieth.\n"
+    "                          The others log in as often as the gateway can have it for 10 s, "
+    "which\n"
+    "                          is its capacity; then, for --seconds, so many that --times that "
+    "are\n"
+    "                          offered: all at once, leaving when they are in, and back after\n"
+    "                          --back-off whatever became of it\n"
+    "  --times N               overload: default 3\n"
     "  --pin N                 V pin to write, default 1\n"
     "  --pins N                write so many pins in turn, from --pin on; default 1. With many, "
     "few\n"
@@ -130,6 +146,11 @@ bool swarm_has_ramp(const struct swarm_options *options)
     return options->mode != SWARM_LOGIN;
 }
 
+bool swarm_comes_and_goes(const struct swarm_options *options)
+{
+    return options->mode == SWARM_LOGIN || options->mode == SWARM_OVERLOAD;
+}
+
 void swarm_usage(bool to_stderr)
 {
     fputs(usage_text, to_stderr ? stderr : stdout);
@@ -172,6 +193,10 @@ enum option_code {
     OPT_RESTART,
     OPT_RESUME,
     OPT_PLANNED,
+    OPT_REVOKE,
+    OPT_INDEX,
+    OPT_SETTLED,
+    OPT_TIMES,
     OPT_JSON,
     OPT_LEDGER,
     OPT_QUIET,
@@ -215,6 +240,10 @@ static const struct option long_options[] = {
     {"restart", required_argument, NULL, OPT_RESTART},
     {"resume", required_argument, NULL, OPT_RESUME},
     {"planned-bytes", required_argument, NULL, OPT_PLANNED},
+    {"revoke", required_argument, NULL, OPT_REVOKE},
+    {"index", required_argument, NULL, OPT_INDEX},
+    {"settled", required_argument, NULL, OPT_SETTLED},
+    {"times", required_argument, NULL, OPT_TIMES},
     {"json", required_argument, NULL, OPT_JSON},
     {"ledger", required_argument, NULL, OPT_LEDGER},
     {"quiet", no_argument, NULL, OPT_QUIET},
@@ -385,6 +414,15 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return take_number(name, 0.1, 1e6, &out->interval_s);
     case OPT_CHURN:
         return take_number(name, 0, 1e5, &out->churn);
+    case OPT_REVOKE:
+        return take_count(name, 1, 1000000, &out->revoke);
+    case OPT_INDEX:
+        out->index = optarg;
+        return 0;
+    case OPT_SETTLED:
+        return take_count(name, 1, 1000000, &out->settled);
+    case OPT_TIMES:
+        return take_number(name, 0.1, 100, &out->times);
     case OPT_DROP:
         out->drop = true;
         return 0;
@@ -432,7 +470,8 @@ static int find_host(struct swarm_options *out)
 
 static bool comes_back(const struct swarm_options *options)
 {
-    return options->mode == SWARM_LOGIN || options->mode == SWARM_MIXED ||
+    return swarm_comes_and_goes(options) || options->mode == SWARM_MIXED ||
+           options->mode == SWARM_REVOKE ||
            (options->mode == SWARM_STORM && swarm_has_ramp(options));
 }
 
@@ -457,6 +496,15 @@ static int check(const struct swarm_options *options)
         why = "--drop and --restart belong to `storm`";
     else if (options->drop && options->restart != NULL)
         why = "--drop or --restart: one cause is enough for a storm";
+    else if ((options->revoke != 0 || options->index != NULL) && options->mode != SWARM_REVOKE)
+        why = "--revoke and --index belong to `revoke`";
+    else if (options->mode == SWARM_REVOKE && options->index == NULL)
+        why = "--index DIR is needed: where the tokens are taken away";
+    else if ((options->settled != 0 || options->times != 0) && options->mode != SWARM_OVERLOAD)
+        why = "--settled and --times belong to `overload`";
+    else if ((options->mode == SWARM_REVOKE || options->mode == SWARM_OVERLOAD) &&
+             (options->mqtt || options->seconds == 0))
+        why = "this scenario is of a gateway, and wants --seconds";
     else if (options->resume > 0 && !options->tls)
         why = "--resume: without TLS there is no session to come back with";
     else if (options->resume > 0 && !comes_back(options))
@@ -512,6 +560,15 @@ int swarm_options_parse(int argc, char **argv, struct swarm_options *out)
     } else if (strcmp(argv[0], "mixed") == 0) {
         out->mode = SWARM_MIXED;
         out->ping_every = 0;
+    } else if (strcmp(argv[0], "revoke") == 0) {
+        out->mode = SWARM_REVOKE;
+        out->revoke = 1000;
+        out->seconds = 15;
+    } else if (strcmp(argv[0], "overload") == 0) {
+        out->mode = SWARM_OVERLOAD;
+        out->times = 3;
+        out->heartbeat_s = 1;
+        out->seconds = 60;
     } else {
         out->mode = SWARM_LOGIN;
     }

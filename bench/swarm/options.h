@@ -14,11 +14,13 @@
 struct swarm_dialect;
 
 enum swarm_mode {
-    SWARM_HOLD,    /* connect and stay, with heartbeats                 */
-    SWARM_PUBLISH, /* the same, with pin writes at a total rate         */
-    SWARM_LOGIN,   /* connect, log in, close, again and again           */
-    SWARM_STORM,   /* everyone at the same moment                       */
-    SWARM_MIXED,   /* a fleet on an ordinary day: updates, reconnects   */
+    SWARM_HOLD,     /* connect and stay, with heartbeats                 */
+    SWARM_PUBLISH,  /* the same, with pin writes at a total rate         */
+    SWARM_LOGIN,    /* connect, log in, close, again and again           */
+    SWARM_STORM,    /* everyone at the same moment                       */
+    SWARM_MIXED,    /* a fleet on an ordinary day: updates, reconnects   */
+    SWARM_REVOKE,   /* hold, and tokens are taken away                   */
+    SWARM_OVERLOAD, /* some stay, all others log in without end          */
 };
 
 struct swarm_options {
@@ -49,6 +51,10 @@ struct swarm_options {
     const char *restart;    /* storm: a folder in which to agree on a restart of the gateway   */
     uint32_t resume;        /* percent of the devices that come back with their session ticket */
     double seconds;         /* measured, after the ramp; 0: until a signal. storm: its patience */
+    const char *index; /* revoke: the gateway's                                                */
+    uint32_t revoke;   /* revoke: how many of the devices lose their tokens                    */
+    uint32_t settled;  /* overload: devices that come up before, and stay                      */
+    double times;      /* overload: the attempts a second that are offered, in capacities      */
     const char *json, *ledger;
     pid_t gateway_pid;        /* 0: not watched                                                   */
     uint64_t empty_rss_bytes; /* of the gateway made for no sessions; 0: not known          */
@@ -64,6 +70,9 @@ GW_MUST_USE int swarm_options_parse(int argc, char **argv, struct swarm_options 
 
 /* Do the devices come up one by one before anything is measured? */
 bool swarm_has_ramp(const struct swarm_options *options);
+
+/* Do devices log in only to leave again? */
+bool swarm_comes_and_goes(const struct swarm_options *options);
 
 void swarm_usage(bool to_stderr);
 

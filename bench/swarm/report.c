@@ -14,6 +14,8 @@
 static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
 static const char *const quantile_words[] = {"p50", "p90", "p99", "p99.9"};
 
+enum { WORST_S = 10 };
+
 static unsigned long long of(const struct gw_counter *counter)
 {
     return gw_counter_read(counter);
@@ -52,7 +54,8 @@ static double at_quantile(const struct swarm_histogram *h, double quantile)
 static void add_gateway_figures(const struct swarm_options *options,
                                 const struct swarm_result *result, double out[SWARM_FIGURES])
 {
-    bool ramp = of(&result->ramp.logins) > 0 && options->mode != SWARM_STORM;
+    bool ramp = of(&result->ramp.logins) > 0 && options->mode != SWARM_STORM &&
+                options->mode != SWARM_OVERLOAD;
     double ramp_us = (double)(result->gateway_up.cpu_us - result->gateway_before.cpu_us);
     double cpu_us = gateway_cpu_us(result);
 
@@ -66,6 +69,48 @@ static void add_gateway_figures(const struct swarm_options *options,
         out[SWARM_FIGURE_user_bytes_per_session] =
             known((double)result->gateway_idle.rss_bytes - (double)options->empty_rss_bytes,
                   (double)result->sessions_idle);
+}
+
+/* Answered by the gateway, which is most of their work, and no login came of it. */
+static double wasted_handshakes(const struct swarm_counts *counts)
+{
+    return (double)(of(&counts->handshakes) + of(&counts->half_done)) - (double)of(&counts->logins);
+}
+
+/* The fewest logins of any WORST_S of the overload, a second. */
+static double worst_logins_per_s(const struct swarm_result *result)
+{
+    const struct swarm_timeline *timeline = &result->timeline;
+    double worst = (double)INFINITY, end_s = result->measured_at_s + result->measured_s;
+
+    for (uint32_t from = 0, to = 0; from < timeline->count; from++) {
+        const struct swarm_sample *first = &timeline->samples[from];
+
+        if (first->at_s < result->measured_at_s)
+            continue;
+        while (to < timeline->count && timeline->samples[to].at_s < first->at_s + WORST_S)
+            to++;
+        if (to == timeline->count || timeline->samples[to].at_s > end_s)
+            break;
+        worst = fmin(worst, (double)(timeline->samples[to].logins - first->logins) /
+                                (timeline->samples[to].at_s - first->at_s));
+    }
+    return isinf(worst) ? (double)NAN : worst;
+}
+
+static void add_overload_figures(const struct swarm_result *result, double out[SWARM_FIGURES])
+{
+    const struct swarm_counts *measured = &result->measured;
+
+    out[SWARM_FIGURE_capacity_per_s] = result->capacity;
+    out[SWARM_FIGURE_logins_per_s] = known((double)of(&measured->logins), result->measured_s);
+    out[SWARM_FIGURE_percent_of_capacity] =
+        known(100 * out[SWARM_FIGURE_logins_per_s], result->capacity);
+    out[SWARM_FIGURE_worst_percent_of_capacity] =
+        known(100 * worst_logins_per_s(result), result->capacity);
+    out[SWARM_FIGURE_wasted_percent] =
+        known(100 * wasted_handshakes(measured),
+              (double)(of(&measured->handshakes) + of(&measured->half_done)));
 }
 
 void swarm_figures_of(const struct swarm_options *options, const struct swarm_result *result,
@@ -89,11 +134,20 @@ void swarm_figures_of(const struct swarm_options *options, const struct swarm_re
     out[SWARM_FIGURE_logins_per_s] = of(&result->ramp.logins) > 0
                                          ? known((double)of(&result->ramp.logins), result->ramp_s)
                                          : known((double)in, result->measured_s);
+    if (options->mode == SWARM_OVERLOAD)
+        add_overload_figures(result, out);
+    if (options->mode == SWARM_REVOKE) {
+        out[SWARM_FIGURE_revoked_p99_us] = at_quantile(&result->revoked.delay_us, 0.99);
+        out[SWARM_FIGURE_revoked_max_us] = result->revoked.delay_us.count > 0
+                                               ? (double)result->revoked.delay_us.max_us
+                                               : (double)NAN;
+        out[SWARM_FIGURE_revoked_left] = (double)result->revoked.left;
+    }
     if (options->mode == SWARM_STORM) {
         double last_in_s = (double)result->login_us.max_us / 1e6;
 
         out[SWARM_FIGURE_wasted_handshakes] =
-            options->tls ? (double)of(&measured->handshakes) - (double)in : (double)NAN;
+            options->tls ? wasted_handshakes(measured) : (double)NAN;
         out[SWARM_FIGURE_logins_per_s] = known((double)in, last_in_s - result->away_s);
         if (result->sessions + of(&result->total.out) == result->devices)
             out[SWARM_FIGURE_last_in_s] = last_in_s;
@@ -112,6 +166,7 @@ static uint64_t work_done(const struct swarm_options *options, const struct swar
 {
     switch (options->mode) {
     case SWARM_HOLD:
+    case SWARM_REVOKE:
         *unit = "ping";
         return of(&result->measured.pongs);
     case SWARM_MIXED:
@@ -119,6 +174,7 @@ static uint64_t work_done(const struct swarm_options *options, const struct swar
         *unit = "update";
         return of(&result->measured.sent);
     case SWARM_STORM:
+    case SWARM_OVERLOAD:
     case SWARM_LOGIN:
         *unit = "login";
         return of(&result->measured.logins);
@@ -195,6 +251,32 @@ static void print_storm(const struct swarm_options *options, const struct swarm_
            of(&result->measured.failures[SWARM_CAUSE_TIMEOUT_TLS]));
 }
 
+static void print_overload(const struct swarm_options *options, const struct swarm_result *result)
+{
+    double figures[SWARM_FIGURES];
+
+    swarm_figures_of(options, result, figures);
+    printf(
+        "  capacity: %.0f logins/s. Then %u devices offered %.0f a second, %.1f times that:\n"
+        "  %.0f logins/s, %.0f%% of it, and %.0f%% in the worst %d s; of the handshakes that were\n"
+        "  answered %.1f%% came to nothing\n",
+        result->capacity, result->crowd, per(of(&result->measured.attempts), result->measured_s),
+        per(per(of(&result->measured.attempts), result->measured_s), result->capacity),
+        figures[SWARM_FIGURE_logins_per_s], figures[SWARM_FIGURE_percent_of_capacity],
+        figures[SWARM_FIGURE_worst_percent_of_capacity], WORST_S,
+        figures[SWARM_FIGURE_wasted_percent]);
+}
+
+static void print_revoked(const struct swarm_result *result)
+{
+    const struct swarm_revoked *revoked = &result->revoked;
+
+    printf("  revoked %u of %u: %llu were connected, %u refused at their login, %u are left\n",
+           revoked->committed, revoked->asked, (unsigned long long)revoked->delay_us.count,
+           revoked->at_login, revoked->left);
+    print_histogram("commit to the end", &revoked->delay_us);
+}
+
 void swarm_report_text(const struct swarm_options *options, const struct swarm_result *result)
 {
     const struct swarm_counts *total = &result->total, *measured = &result->measured;
@@ -210,6 +292,10 @@ void swarm_report_text(const struct swarm_options *options, const struct swarm_r
         printf("\n");
     if (options->mode == SWARM_STORM)
         print_storm(options, result);
+    if (options->mode == SWARM_OVERLOAD)
+        print_overload(options, result);
+    if (options->mode == SWARM_REVOKE)
+        print_revoked(result);
     printf("  logins %llu (%.0f/s measured), attempts %llu, failures %llu", of(&total->logins),
            per((double)of(&measured->logins), result->measured_s), of(&total->attempts),
            (unsigned long long)swarm_failure_count(total));
@@ -231,7 +317,7 @@ void swarm_report_text(const struct swarm_options *options, const struct swarm_r
     print_histogram("login latency", &result->login_us);
     if (result->ping_us.count > 0)
         print_histogram("PING latency", &result->ping_us);
-    if (options->mode != SWARM_HOLD && options->mode != SWARM_STORM)
+    if (result->late_us.count > 0)
         print_histogram("own lateness", &result->late_us);
     if (result->gateway_seen && options->gateway_pid != 0)
         print_gateway(options, result);
@@ -274,6 +360,7 @@ static json_t *of_counts(const struct swarm_counts *counts)
     } rows[] = {
         {"attempts", &counts->attempts},
         {"handshakes", &counts->handshakes},
+        {"half_done", &counts->half_done},
         {"logins", &counts->logins},
         {"tls12", &counts->tls12},
         {"tls13", &counts->tls13},
@@ -378,12 +465,20 @@ static void set_figures(json_t *object, const struct swarm_options *options,
     }
 }
 
+static json_t *of_revoked(const struct swarm_revoked *revoked)
+{
+    return json_pack("{s:i,s:i,s:i,s:i,s:o}", "asked", (int)revoked->asked, "committed",
+                     (int)revoked->committed, "at_login", (int)revoked->at_login, "left",
+                     (int)revoked->left, "delay_us", of_histogram(&revoked->delay_us));
+}
+
 static void set_run(json_t *object, const struct swarm_options *options,
                     const struct swarm_result *result)
 {
     static const char *const modes[] = {
-        [SWARM_HOLD] = "hold",   [SWARM_PUBLISH] = "publish", [SWARM_LOGIN] = "login",
-        [SWARM_STORM] = "storm", [SWARM_MIXED] = "mixed",
+        [SWARM_HOLD] = "hold",         [SWARM_PUBLISH] = "publish", [SWARM_LOGIN] = "login",
+        [SWARM_STORM] = "storm",       [SWARM_MIXED] = "mixed",     [SWARM_REVOKE] = "revoke",
+        [SWARM_OVERLOAD] = "overload",
     };
     char run[16];
 
@@ -428,6 +523,10 @@ int swarm_report_json(const struct swarm_options *options, const struct swarm_re
     json_object_set_new(object, "own_lateness_us", of_histogram(&result->late_us));
     if (result->gateway_seen && options->gateway_pid != 0)
         json_object_set_new(object, "gateway", of_gateway(options, result));
+    if (options->mode == SWARM_REVOKE)
+        json_object_set_new(object, "revoked", of_revoked(&result->revoked));
+    if (options->mode == SWARM_OVERLOAD)
+        json_object_set_new(object, "crowd", json_integer(result->crowd));
     if (result->sessions_idle > 0) {
         json_object_set_new(object, "slab", of_slab(result));
         json_object_set_new(object, "swarm_bytes_per_session",

@@ -12,22 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "device.h"
 #include "dialect.h"
 #include "ledger.h"
+#include "plan.h"
 #include "restart.h"
 
 enum {
     EXIT_USAGE = 64,
-    EXIT_NO_INPUT = 66,
     EXIT_OS = 71,
     EXIT_CANT_CREATE = 73,
-    DESCRIPTORS_ASIDE = 64, /* of a thread, for what is not a device                       */
     /* The usual range holds 28,000, of which connect tries one half first, one after the other from
        where it last was: when most are taken, a search costs a millisecond and more. */
     PORTS_PER_SOURCE = 4000,
@@ -38,6 +35,13 @@ enum {
     WEIGHED_TICKS = 30, /* the same before a gateway is weighed: it gives back what logins took */
     CHURN_S = 1800,     /* mixed, unless told: every device loses its connection so often     */
     INTERVAL_S = 60,    /* mixed, unless told: between two updates of a device                */
+    SETTLED_PART = 50,  /* overload, unless told: of the devices that come up first           */
+    CALIBRATING = 100,  /* overload: devices whose logins are the capacity                    */
+    WARM_UP_S = 2,
+    CALIBRATE_S = 10,
+    REVOKED_PART_MIN = 10, /* of the devices: more, and the index would lose its authority    */
+    REVOKE_HEAD_START_MS = 200, /* until every fleet has seen that it begins                  */
+    REVOKE_PATIENCE_S = 30,
 };
 
 struct swarm {
@@ -54,6 +58,7 @@ struct swarm {
     struct swarm_counts last_shown;
     struct swarm_timeline *timeline;
     pid_t gateway_pid; /* 0: not watched; another one after a restart */
+    struct swarm_revocations *revocations;
 };
 
 static void add_counts(struct swarm_counts *into, const struct swarm_counts *from)
@@ -86,87 +91,10 @@ static struct swarm_counts count(const struct swarm *swarm)
 
 /* --- before the start ------------------------------------------------------------------- */
 
-static int read_tokens(struct swarm *swarm, uint32_t *devices)
+/* Devices that come up before anything is measured. */
+static uint32_t ramped(const struct swarm_options *options, uint32_t devices)
 {
-    const char *path = swarm->options->tokens;
-    FILE *file = fopen(path, "re");
-    char line[256];
-    size_t room = 0, count = 0, number = 0;
-    int err = 0;
-
-    if (file == NULL) {
-        fprintf(stderr, "tollgate-bench: %s: %s\n", path, strerror(errno));
-        return EXIT_NO_INPUT;
-    }
-    while (err == 0 && (*devices == 0 || count < *devices) &&
-           fgets(line, sizeof line, file) != NULL) {
-        size_t bytes = strcspn(line, "\r\n");
-
-        number++;
-        if (bytes == 0)
-            continue;
-        if (bytes != GW_TOKEN_TEXT_BYTES) {
-            fprintf(stderr, "tollgate-bench: %s, line %zu: a token has 32 characters, not %zu\n",
-                    path, number, bytes);
-            err = EXIT_NO_INPUT;
-        } else if (count == room) {
-            void *grown;
-
-            room = room == 0 ? 1024 : room * 2;
-            grown = realloc(swarm->tokens, room * sizeof *swarm->tokens);
-            if (grown == NULL) {
-                fprintf(stderr, "tollgate-bench: no memory for %zu tokens\n", room);
-                err = EXIT_OS;
-            } else {
-                swarm->tokens = grown;
-            }
-        }
-        if (err == 0)
-            memcpy(swarm->tokens[count++], line, GW_TOKEN_TEXT_BYTES);
-    }
-    fclose(file);
-    if (err == 0 && (count == 0 || count < *devices)) {
-        fprintf(stderr, "tollgate-bench: %s holds %zu tokens; %u devices need one each\n", path,
-                count, *devices == 0 ? 1 : *devices);
-        err = EXIT_NO_INPUT;
-    }
-    *devices = (uint32_t)count;
-    return err;
-}
-
-/* Threads, so that each one's devices fit its descriptor table; raises the soft limit if needed. */
-static int plan_threads(const struct swarm_options *options, uint32_t devices, uint32_t *threads)
-{
-    struct rlimit limit;
-    uint64_t needed, per_thread;
-
-    *threads = options->threads == 0 ? 1 : options->threads;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 0;
-    needed = (devices + *threads - 1) / *threads + DESCRIPTORS_ASIDE;
-    if (limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-            (void)getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur <= 2ull * DESCRIPTORS_ASIDE) {
-        fprintf(stderr, "tollgate-bench: RLIMIT_NOFILE is %llu: raise it (ulimit -n)\n",
-                (unsigned long long)limit.rlim_cur);
-        return EXIT_OS;
-    }
-    per_thread = limit.rlim_cur - DESCRIPTORS_ASIDE;
-    if (limit.rlim_cur < needed && options->threads == 0) {
-        *threads = (uint32_t)((devices + per_thread - 1) / per_thread);
-        return 0;
-    }
-    if (limit.rlim_cur >= needed)
-        return 0;
-    fprintf(stderr,
-            "tollgate-bench: %u devices on %u threads need %llu descriptors a thread, and "
-            "RLIMIT_NOFILE allows %llu: raise it (ulimit -n), or give at least --threads %llu\n",
-            devices, *threads, (unsigned long long)needed, (unsigned long long)limit.rlim_cur,
-            (unsigned long long)((devices + per_thread - 1) / per_thread));
-    return EXIT_USAGE;
+    return options->mode == SWARM_OVERLOAD ? options->settled : devices;
 }
 
 static int open_ledger(struct swarm *swarm, uint32_t run, uint32_t devices)
@@ -190,9 +118,22 @@ static uint64_t at_once(const struct swarm_options *options, double share)
     return all == 0 ? UINT64_MAX : (uint64_t)(all * share) + AT_ONCE_MIN;
 }
 
+/* Where a fleet's devices end. Those that stay in an overload have the first thread for themselves:
+   what they see of it is not to be what the crowd does to its own threads. */
+static uint32_t fleet_end(const struct swarm_options *options, const struct swarm_result *plan,
+                          uint32_t fleet)
+{
+    uint64_t aside = options->mode == SWARM_OVERLOAD ? 1 : 0, settled = options->settled;
+
+    if (fleet < aside)
+        return (uint32_t)settled;
+    return (uint32_t)(settled +
+                      (plan->devices - settled) * (fleet + 1 - aside) / (plan->threads - aside));
+}
+
 static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
 {
-    uint32_t first = 0;
+    uint32_t first = 0, ramping = ramped(swarm->options, plan->devices);
 
     swarm->fleets = calloc(plan->threads, sizeof *swarm->fleets);
     swarm->threads = calloc(plan->threads, sizeof *swarm->threads);
@@ -201,8 +142,8 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         return EXIT_OS;
     }
     for (uint32_t i = 0; i < plan->threads; i++) {
-        uint32_t end = (uint32_t)((uint64_t)plan->devices * (i + 1) / plan->threads);
-        double share = (double)(end - first) / plan->devices;
+        uint32_t end = fleet_end(swarm->options, plan, i);
+        double share = (double)(end - first) / ramping;
         struct swarm_fleet *fleet = &swarm->fleets[i];
 
         fleet->options = swarm->options;
@@ -218,6 +159,13 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         fleet->at_once = at_once(swarm->options, share);
         fleet->rate = swarm->options->rate * share;
         fleet->churn = plan->churn * share;
+        fleet->comes_and_goes =
+            swarm_comes_and_goes(swarm->options) && first >= swarm->options->settled;
+        fleet->calibrating = fleet->device_count;
+        if (swarm->options->mode == SWARM_OVERLOAD)
+            fleet->calibrating = (uint32_t)gw_min_u64(1 + (CALIBRATING - 1) / (plan->threads - 1),
+                                                      fleet->device_count);
+        fleet->revocations = swarm->revocations;
         first = end;
     }
     return 0;
@@ -349,11 +297,15 @@ static void weigh(const struct swarm *swarm, struct swarm_result *out)
     watch_gateway(swarm, &out->gateway_idle, &out->gateway_seen);
 }
 
-/* A storm ends when everyone is in, apart from those who were told never to come again. */
+/* A storm ends when everyone is in, apart from those who were told never to come again; and what is
+   to be seen of revocations when each of their devices has been told that. */
 static bool is_over(const struct swarm *swarm, uint32_t devices)
 {
+    struct swarm_revoked revoked;
     struct swarm_counts now;
 
+    if (swarm->options->mode == SWARM_REVOKE)
+        return swarm_revocations_count(swarm->revocations, &revoked);
     if (swarm->options->mode != SWARM_STORM)
         return false;
     for (uint32_t i = 0; i < swarm->fleet_count; i++) {
@@ -400,14 +352,96 @@ static bool await_restart(struct swarm *swarm, struct gw_instant end, struct swa
     return true;
 }
 
+/* Waits so long; true when the run shall end. */
+static bool pass(struct swarm *swarm, uint32_t seconds, const char *phase)
+{
+    struct gw_instant end = gw_instant_after(gw_clock_now(), seconds * GW_NS_PER_S);
+    bool stopped = false;
+
+    for (uint64_t number = 0; !stopped && gw_clock_now().ns < end.ns; number++)
+        stopped = tick(swarm, number, phase);
+    return stopped;
+}
+
+/*
+ * How many logins there can be in a second: a few devices log in again and again, none of which
+ * waits for long. From that follows the crowd that offers so many times as much: one that is never
+ * let in tries every give-up and back-off.
+ */
+static bool calibrate(struct swarm *swarm, struct swarm_result *out)
+{
+    const struct swarm_options *options = swarm->options;
+    uint32_t most = out->devices - options->settled, round_s;
+    struct swarm_counts before, after;
+    struct gw_instant begin;
+    double wanted;
+    bool stopped;
+
+    atomic_store(&swarm->phase, SWARM_CALIBRATING);
+    stopped = pass(swarm, WARM_UP_S, "capacity");
+    before = count(swarm);
+    begin = gw_clock_now();
+    stopped = stopped || pass(swarm, CALIBRATE_S, "capacity");
+    after = count(swarm);
+    out->capacity = (double)(gw_counter_read(&after.logins) - gw_counter_read(&before.logins)) *
+                    (double)GW_NS_PER_S / (double)gw_ns_between(begin, gw_clock_now());
+    round_s = options->give_up_s + options->back_off_s;
+    wanted = options->times * out->capacity * round_s;
+    out->crowd = wanted < most ? (uint32_t)wanted : most;
+    if (wanted > most)
+        fprintf(stderr,
+                "tollgate-bench: %.0f devices would be needed for %.1f times %.0f logins/s; there "
+                "are %u\n",
+                wanted, options->times, out->capacity, most);
+    for (uint32_t i = 0; i < swarm->fleet_count; i++)
+        if (swarm->fleets[i].comes_and_goes)
+            swarm->fleets[i].crowd =
+                (uint32_t)((uint64_t)out->crowd * swarm->fleets[i].device_count / most);
+    return !stopped;
+}
+
+/* The changes of the index; false: the thread could not be started. */
+static bool begin_revoking(struct swarm *swarm, pthread_t *thread)
+{
+    struct gw_instant begin = gw_instant_after(gw_clock_now(), REVOKE_HEAD_START_MS * GW_NS_PER_MS);
+    int err;
+
+    swarm_revocations_schedule(swarm->revocations, begin, swarm->options->seconds);
+    err = pthread_create(thread, NULL, swarm_revocations_run, swarm->revocations);
+
+    if (err != 0)
+        fprintf(stderr, "tollgate-bench: a thread to revoke: %s\n", strerror(err));
+    return err == 0;
+}
+
+static void end_revoking(struct swarm *swarm, pthread_t thread, struct swarm_result *out)
+{
+    const struct swarm_revocations *all = swarm->revocations;
+
+    atomic_store(&swarm->revocations->stop, true);
+    pthread_join(thread, NULL);
+    if (all->error != 0)
+        fprintf(stderr, "tollgate-bench: --index %s: %s: %s\n", all->index,
+                all->failure == NULL ? "it could not be opened" : all->failure,
+                strerror(-all->error));
+    (void)swarm_revocations_count(all, &out->revoked);
+}
+
 static void measure(struct swarm *swarm, struct swarm_result *out)
 {
-    bool stopped;
-    double seconds = swarm->options->seconds;
-    struct gw_instant begin = gw_clock_now(), end;
+    bool stopped, revokes = swarm->revocations != NULL;
+    double seconds = swarm->options->seconds + (revokes ? REVOKE_PATIENCE_S : 0);
+    struct gw_instant begin, end;
     struct swarm_counts at_end;
     uint64_t number = 0;
+    pthread_t revoker;
 
+    if (swarm->options->mode == SWARM_OVERLOAD && !calibrate(swarm, out))
+        return;
+    if (revokes && !begin_revoking(swarm, &revoker))
+        return;
+    begin = gw_clock_now();
+    out->measured_at_s = (double)gw_ns_between(swarm->start, begin) / (double)GW_NS_PER_S;
     out->ramp = count(swarm);
     watch_gateway(swarm, &out->gateway_begin, &out->gateway_seen);
     atomic_store(&swarm->phase, SWARM_MEASURING);
@@ -421,6 +455,8 @@ static void measure(struct swarm *swarm, struct swarm_result *out)
     out->sessions = gw_counter_read(&at_end.sessions);
     out->measured = at_end;
     take_counts(&out->measured, &out->ramp);
+    if (revokes)
+        end_revoking(swarm, revoker, out);
     if (swarm->options->mode == SWARM_STORM && !settle(swarm))
         weigh(swarm, out);
 }
@@ -467,15 +503,47 @@ static int close_ledger(struct swarm *swarm)
     return EXIT_CANT_CREATE;
 }
 
-static int plan(struct swarm *swarm, struct swarm_result *out)
+/* What depends on how many devices there are. */
+static int fit(struct swarm *swarm, struct swarm_options *options, struct swarm_result *out)
 {
-    const struct swarm_options *options = swarm->options;
+    uint32_t devices = out->devices, aside = 0;
+    int err;
+
+    if (options->mode == SWARM_REVOKE) {
+        if (options->revoke >= devices / REVOKED_PART_MIN) {
+            fprintf(stderr, "tollgate-bench: --revoke %u is not less than a tenth of %u devices\n",
+                    options->revoke, devices);
+            return EXIT_USAGE;
+        }
+        if (!swarm_revocations_create(options->revoke, devices, options->index,
+                                      &swarm->revocations)) {
+            fprintf(stderr, "tollgate-bench: no memory for %u revocations\n", options->revoke);
+            return EXIT_OS;
+        }
+    }
+    if (options->mode == SWARM_OVERLOAD) {
+        if (options->settled == 0)
+            options->settled = 1 + devices / SETTLED_PART;
+        if (options->settled >= devices) {
+            fprintf(stderr, "tollgate-bench: --settled %u of %u devices leaves none to log in\n",
+                    options->settled, devices);
+            return EXIT_USAGE;
+        }
+        aside = options->settled;
+    }
+    err = swarm_threads_plan(options, devices - aside, &out->threads);
+    out->threads += aside > 0;
+    return err;
+}
+
+static int plan(struct swarm *swarm, struct swarm_options *options, struct swarm_result *out)
+{
     int err;
 
     *out = (struct swarm_result){.devices = options->devices, .gateway_seen = true};
     out->own_before = look_at_self();
-    if ((err = read_tokens(swarm, &out->devices)) != 0 ||
-        (err = plan_threads(options, out->devices, &out->threads)) != 0)
+    if ((err = swarm_tokens_read(options->tokens, &out->devices, &swarm->tokens)) != 0 ||
+        (err = fit(swarm, options, out)) != 0)
         return err;
     if (getrandom(&out->run, sizeof out->run, 0) != sizeof out->run)
         return EXIT_OS;
@@ -498,7 +566,7 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
     struct swarm_options options = *asked;
     struct swarm swarm = {
         .options = &options, .timeline = &out->timeline, .gateway_pid = options.gateway_pid};
-    int err = plan(&swarm, out), end;
+    int err = plan(&swarm, &options, out), end;
     bool stopped = false;
 
     options.sources = out->sources;
@@ -520,7 +588,7 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
         swarm.progress = !options.quiet && isatty(STDERR_FILENO);
         swarm.start = gw_clock_now();
         err = start_fleets(&swarm, out->threads);
-        if (err == 0 && !ramp_up(&swarm, out->devices)) {
+        if (err == 0 && !ramp_up(&swarm, ramped(&options, out->devices))) {
             out->ramp_s = (double)gw_ns_between(swarm.start, gw_clock_now()) / (double)GW_NS_PER_S;
             if (swarm_has_ramp(&options)) {
                 watch_gateway(&swarm, &out->gateway_up, &out->gateway_seen);
@@ -537,5 +605,6 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
     free(swarm.fleets);
     free(swarm.threads);
     free(swarm.tokens);
+    swarm_revocations_destroy(swarm.revocations);
     return err == 0 ? end : err;
 }

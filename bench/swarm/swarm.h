@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "options.h"
 #include "process.h"
+#include "revoke.h"
 #include "timeline.h"
 
 struct swarm_result {
@@ -34,7 +35,11 @@ struct swarm_result {
     uint64_t sessions_idle;                          /* 0: there was no such moment */
     struct swarm_process_usage own_before, own_idle; /* of this process                        */
     uint32_t device_bytes;                           /* of it, as planned, for an idle device  */
-    double away_s; /* --restart: from everyone up to the gateway serving again              */
+    double away_s;   /* --restart: from everyone up to the gateway serving again              */
+    double capacity; /* overload: logins a second while nobody waits                     */
+    double measured_at_s; /* when the measured time began, as timeline tells time           */
+    uint32_t crowd;       /* overload: how many that were                                     */
+    struct swarm_revoked revoked;
     struct swarm_timeline timeline;
 };
 

@@ -48,6 +48,7 @@ bool fold_take(struct fold *fold, const struct gw_audit_event *event, struct gw_
 {
     struct fold_row *row = row_for(fold, event);
     uint64_t held = row->taken ? row->last.count : 0;
+    uint64_t ms = held > 0 ? gw_max_u64(row->last.ms, event->ms) : event->ms;
 
     if (!row->taken) {
         row->taken = true;
@@ -62,6 +63,7 @@ bool fold_take(struct fold *fold, const struct gw_audit_event *event, struct gw_
         return true;
     }
     row->last.count = held + 1;
+    row->last.ms = ms;
     return false;
 }
 

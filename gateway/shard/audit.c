@@ -26,7 +26,7 @@ static const struct {
 };
 
 static void tell(struct gw_shard *sh, const struct gw_session *s, enum gw_audit_kind kind,
-                 const char *reason)
+                 const char *reason, uint32_t ms)
 {
     const struct gw_session_cold *cold = cold_of(sh, s);
     struct gw_audit_event event = {
@@ -35,6 +35,7 @@ static void tell(struct gw_shard *sh, const struct gw_session *s, enum gw_audit_
         .device = s->device,
         .token_tag = cold->token_tag,
         .address_bytes = cold->peer_is_v6 ? 16 : 4,
+        .ms = ms,
     };
 
     memcpy(event.address, cold->peer, event.address_bytes);
@@ -42,7 +43,7 @@ static void tell(struct gw_shard *sh, const struct gw_session *s, enum gw_audit_
     gw_audit_put(sh->options.audit, sh->options.number, &event);
 }
 
-void audit_close(struct gw_shard *sh, const struct gw_session *s)
+void audit_close(struct gw_shard *sh, const struct gw_session *s, uint32_t ms)
 {
     if (sh->options.audit == NULL)
         return;
@@ -52,7 +53,7 @@ void audit_close(struct gw_shard *sh, const struct gw_session *s)
                  s->state == GW_SESSION_LIVE && told[i].kind == GW_AUDIT_LOGIN_REFUSED
                      ? GW_AUDIT_SESSION_ENDED
                      : told[i].kind,
-                 gw_close_reason_word(told[i].reason));
+                 gw_close_reason_word(told[i].reason), ms);
 }
 
 void audit_http(struct gw_shard *sh, const struct gw_session *s, enum gw_login login)
@@ -64,5 +65,5 @@ void audit_http(struct gw_shard *sh, const struct gw_session *s, enum gw_login l
     };
 
     if (sh->options.audit != NULL && login < GW_ARRAY_COUNT(words) && words[login] != NULL)
-        tell(sh, s, GW_AUDIT_HTTP_REFUSED, words[login]);
+        tell(sh, s, GW_AUDIT_HTTP_REFUSED, words[login], 0);
 }

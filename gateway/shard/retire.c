@@ -38,6 +38,12 @@ static void close_tls(struct gw_shard *sh, struct gw_session *s)
 
 void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason)
 {
+    close_session_after(sh, s, reason, 0);
+}
+
+void close_session_after(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason,
+                         uint32_t ms)
+{
     struct gw_session_cold *cold = cold_of(sh, s);
     uint64_t linger_ns = sh->options.linger_ms_max * GW_NS_PER_MS;
 
@@ -47,7 +53,7 @@ void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reas
     stranger_is_known(sh, s);
     s->close_reason = (uint8_t)reason;
     gw_counter_add(&sh->metrics.closed[reason], 1);
-    audit_close(sh, s);
+    audit_close(sh, s, ms);
     if (s->state == GW_SESSION_HANDSHAKE && s->tls != NULL)
         sh->handshake_count--;
     if (s->state == GW_SESSION_LIVE)

@@ -66,6 +66,7 @@ static enum verdict recheck(struct gw_shard *sh, struct gw_session *s, uint32_t 
     struct gw_session_cold *cold = cold_of(sh, s);
     struct gw_grant grant = {0};
     struct gw_session_todo todo;
+    uint32_t delay_ms;
     enum gw_login login =
         gw_index_recheck(sh->reader, s->device, cold->token_generation, has(s, GW_SESSION_TLS),
                          gw_ring_wall_us(sh->ring) / 1000000, &grant);
@@ -79,10 +80,12 @@ static enum verdict recheck(struct gw_shard *sh, struct gw_session *s, uint32_t 
     }
     if (todo.close == GW_CLOSE_NONE)
         return login == GW_LOGIN_UNAVAILABLE ? UNTOLD : STAYS;
-    count_revocation(sh, ms_since(sh, changed_ms));
+    delay_ms = ms_since(sh, changed_ms);
+    count_revocation(sh, delay_ms);
     if (todo.answer == GW_ANSWER_NOW)
         reply_status(sh, s, todo.msg_id, todo.status);
-    close_session(sh, s, todo.close);
+    /* A millisecond at least: no delay at all would not be told. */
+    close_session_after(sh, s, todo.close, delay_ms > 0 ? delay_ms : 1);
     retire_if_quiet(sh, s);
     return CLOSED;
 }

@@ -631,14 +631,18 @@ void adopt_product(struct gw_session_cold *cold, const struct gw_grant *grant);
 void bindings_handle(struct gw_shard *sh);
 
 /* audit.c */
-/* It is being closed, for s->close_reason, out of the state that it has. */
-void audit_close(struct gw_shard *sh, const struct gw_session *s);
+/* It is being closed, for s->close_reason, out of the state that it has, `ms` after what gave cause
+   (0: at once). */
+void audit_close(struct gw_shard *sh, const struct gw_session *s, uint32_t ms);
 /* The token of a request was judged. */
 void audit_http(struct gw_shard *sh, const struct gw_session *s, enum gw_login login);
 
 /* retire.c */
 /* Begins to close; the first reason wins. What was replied before is still sent. */
 void close_session(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason);
+/* The same, `ms` after what gave cause to it, for the audit log. */
+void close_session_after(struct gw_shard *sh, struct gw_session *s, enum gw_close_reason reason,
+                         uint32_t ms);
 /* Moves a closing session on: shut, linger, cancel, close, free. Call after each completion. */
 void retire_if_quiet(struct gw_shard *sh, struct gw_session *s);
 /* Its OFFLINE record, if one is owed and the lane has room. */

@@ -21,10 +21,16 @@
 
 #define UNKNOWN "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-enum { SOON_MS = 5000, FLOOD = 200, FLOOD_LINES_MAX = 12 };
+enum {
+    SOON_MS = 5000,
+    FLOOD = 200,
+    FLOOD_LINES_MAX = 12,
+    LOSERS = 3, /* who lose their access in turn */
+    HELD_MS = 400,
+};
 
 static struct sys_gateway gateway;
-static struct sys_device device;
+static struct sys_device device, losers[LOSERS];
 static char *path, *old_path;
 
 /* The lines so far, each an object, numbered from `first` on. */
@@ -153,6 +159,71 @@ static void what_happens_is_told(void **state)
     free(number);
 }
 
+/* What the log says that it took to end the session of this device; 0: it says nothing of it. */
+static json_int_t told_delay_ms(uint32_t number, const char *reason)
+{
+    json_t *lines = lines_of(path, 1), *line;
+    json_int_t ms = 0;
+    size_t i;
+
+    json_array_foreach(lines, i, line)
+    {
+        if (strcmp(word(line, "event"), "session_ended") == 0 &&
+            strcmp(word(line, "reason"), reason) == 0 &&
+            json_integer_value(json_object_get(line, "device")) == number)
+            ms = json_integer_value(json_object_get(line, "ms"));
+    }
+    json_decref(lines);
+    return ms;
+}
+
+/* From before the command to after the device has seen its end: no delay can be longer. While the
+   gateway stands still it cannot know: none can be shorter than that. */
+static void a_revocation_is_told_with_its_delay(void **state)
+{
+    static const struct {
+        const char *family, *verb, *reason;
+        bool held;
+    } rows[LOSERS] = {
+        {"token", "revoke", "token_revoked", false},
+        {"device", "disable", "device_disabled", false},
+        {"token", "revoke", "token_revoked", true},
+    };
+
+    (void)state;
+    sys_gateway_start(&gateway);
+    for (size_t i = 0; i < LOSERS; i++) {
+        char *number = sys_text("%u", losers[i].number);
+        struct sys_client c;
+        uint64_t begin, took;
+        json_int_t ms;
+
+        sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
+        sys_must(&gateway, &c, sys_client_login(&c, losers[i].token, GW_RESPONSE_OK));
+        begin = sys_now_ms();
+        if (rows[i].held)
+            kill(gateway.pid, SIGSTOP);
+        free(sys_ctl(&gateway, NULL, rows[i].family, rows[i].verb, number, NULL));
+        if (rows[i].held) {
+            sys_pause_ms(HELD_MS);
+            kill(gateway.pid, SIGCONT);
+        }
+        for (uint64_t deadline = begin + sys_ms(SOON_MS); sys_client_receive(&c, 20);)
+            sys_check(&gateway, sys_now_ms() < deadline, "device %s stays", number);
+        took = sys_now_ms() - begin;
+        sys_client_close(&c);
+        wait_for("session_ended", rows[i].reason);
+        for (uint64_t deadline = sys_now_ms() + sys_ms(SOON_MS);
+             (ms = told_delay_ms(losers[i].number, rows[i].reason)) == 0; sys_pause_ms(20))
+            sys_check(&gateway, sys_now_ms() < deadline, "no delay of device %s is told", number);
+        sys_check(&gateway, ms <= (json_int_t)took + 1, "%lld ms of %llu", (long long)ms,
+                  (unsigned long long)took);
+        sys_check(&gateway, !rows[i].held || ms >= HELD_MS, "%lld ms", (long long)ms);
+        free(number);
+    }
+    sys_gateway_stop(&gateway);
+}
+
 static void a_flood_is_a_few_lines_that_account_for_it(void **state)
 {
     unsigned refused = 0;
@@ -206,6 +277,8 @@ static int set_up(void **state)
     (void)state;
     sys_gateway_create(&gateway, &options);
     sys_devices_add(&gateway, SYS_PRODUCT, &device, 1);
+    sys_devices_add(&gateway, SYS_PRODUCT, losers, LOSERS);
+    sys_devices_fill(&gateway, 100);
     path = sys_text("%s/audit", gateway.dir);
     old_path = sys_text("%s/audit.1", gateway.dir);
     return 0;
@@ -234,6 +307,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_happens_is_told, restore),
+        cmocka_unit_test_teardown(a_revocation_is_told_with_its_delay, restore),
         cmocka_unit_test_teardown(a_flood_is_a_few_lines_that_account_for_it, restore),
         cmocka_unit_test_teardown(a_rotated_log_goes_on_in_a_new_file, restore),
     };

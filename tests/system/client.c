@@ -312,26 +312,56 @@ size_t sys_client_hello(SSL_CTX *tls, uint16_t version, uint8_t *out, size_t cap
     return (size_t)bytes;
 }
 
-static bool connect_to(struct sys_client *c, const struct sys_client_options *options)
+/* A socket that comes from the address that was asked for, and in `to` where it is to go: the
+   machine's own address of the same family. */
+static bool open_socket(struct sys_client *c, const struct sys_client_options *options,
+                        struct sockaddr_storage *to)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(options->port)};
-    struct sockaddr_in from = {.sin_family = AF_INET};
-    struct pollfd fd;
-    int on = 1, error = 0;
-    socklen_t size = sizeof error;
+    struct sockaddr_storage from = {.ss_family = AF_INET};
+    struct sockaddr_in *from_v4 = (struct sockaddr_in *)&from, *to_v4 = (struct sockaddr_in *)to;
+    struct sockaddr_in6 *from_v6 = (struct sockaddr_in6 *)&from, *to_v6 = (struct sockaddr_in6 *)to;
+    const char *source = options->source;
+    bool is_v6 = source != NULL && strchr(source, ':') != NULL;
+    int on = 1;
 
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *to = (struct sockaddr_storage){.ss_family = is_v6 ? AF_INET6 : AF_INET};
+    from.ss_family = to->ss_family;
+    c->fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return failed(c, "socket: %s", strerror(errno));
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (options->source != NULL) {
-        (void)setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-        if (inet_pton(AF_INET, options->source, &from.sin_addr) != 1 ||
-            bind(c->fd, (struct sockaddr *)&from, sizeof from) != 0)
-            return failed(c, "bind %s: %s", options->source, strerror(errno));
+    if (is_v6) {
+        to_v6->sin6_port = htons(options->port);
+        to_v6->sin6_addr = in6addr_loopback;
+    } else {
+        to_v4->sin_port = htons(options->port);
+        to_v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     }
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS)
+    if (source == NULL)
+        return true;
+    (void)setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (is_v6) /* one of a whole network that is routed here, none of which has a name */
+        (void)setsockopt(c->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
+    if (inet_pton(from.ss_family, source,
+                  is_v6 ? (void *)&from_v6->sin6_addr : (void *)&from_v4->sin_addr) != 1 ||
+        bind(c->fd, (const struct sockaddr *)&from, is_v6 ? sizeof *from_v6 : sizeof *from_v4) != 0)
+        return failed(c, "bind %s: %s", source, strerror(errno));
+    return true;
+}
+
+static bool connect_to(struct sys_client *c, const struct sys_client_options *options)
+{
+    struct sockaddr_storage to;
+    struct pollfd fd;
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (!open_socket(c, options, &to))
+        return false;
+    if (connect(c->fd, (struct sockaddr *)&to,
+                to.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                         : sizeof(struct sockaddr_in)) != 0 &&
+        errno != EINPROGRESS)
         return failed(c, "connect: %s", strerror(errno));
     fd = (struct pollfd){.fd = c->fd, .events = POLLOUT};
     if (poll(&fd, 1, (int)sys_ms(CONNECT_MS)) <= 0)

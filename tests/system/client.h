@@ -36,7 +36,8 @@ struct sys_client_options {
     SSL_CTX *tls;             /* from sys_tls_create; not for SYS_PLAIN                     */
     uint16_t version;         /* 0: what `transport` says; else a protocol version to offer */
     SSL_SESSION *session;     /* NULL, or what to resume; the caller's                    */
-    const char *source;       /* NULL, or an address of 127.0.0.0/8 to come from            */
+    const char *source;       /* NULL, or an address of 127.0.0.0/8 to come from; or one of IPv6,
+                                 which then goes to ::1                                     */
     size_t cut;               /* at most so many bytes a send(2); 0: all that there is      */
     struct gw_bytes preamble; /* sent as it is, before TLS and all else */
 };

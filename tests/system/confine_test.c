@@ -16,13 +16,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
 #include "sanitized_internal.h"
 
-enum { STOP_MS = 15000, NOBODY = 65534, EXIT_PERMISSION = 77, BIG_BYTES = 4000, BIG_COUNT = 4600 };
+enum {
+    STOP_MS = 15000,
+    NOBODY = 65534,
+    EXIT_PERMISSION = 77,
+    BIG_BYTES = 4000,
+    BIG_COUNT = 4600,
+    CORE_BYTES = 1 << 20, /* of the beginning of one */
+};
 
 static const char unconfined[] =
     "confine: { privileges = false; memory = false; files = false; system_calls = false; };\n"
@@ -144,6 +153,45 @@ static void without_confinement_all_of_it_is_possible(void **state)
         assert_int_equal(try_inside(refused[i].act, nth++), 0);
     assert_int_equal(try_inside("make_a_ring", nth), 0);
     sys_gateway_stop(&gateway);
+}
+
+/* Does a gateway that dies as of an assertion leave a core, in its own folder here? */
+static bool leaves_a_core(void)
+{
+    char *here = getcwd(NULL, 0);
+    int status = 0;
+
+    assert_int_equal(chdir(gateway.dir), 0);
+    sys_gateway_start(&gateway);
+    assert_int_equal(chdir(here), 0);
+    free(here);
+    do_something();
+    kill(gateway.pid, SIGABRT);
+    assert_int_equal(waitpid(gateway.pid, &status, 0), gateway.pid);
+    gateway.pid = 0;
+    assert_true(WIFSIGNALED(status));
+    return WCOREDUMP(status);
+}
+
+/* Where cores are kept, the beginning of one would be: keys lie in memory. */
+static void a_gateway_that_dies_leaves_no_core(void **state)
+{
+    struct rlimit before, some;
+    bool unconfined_leaves_one;
+
+    (void)state;
+    if (GW_SANITIZED)
+        skip(); /* whose run time leaves none either */
+    assert_int_equal(getrlimit(RLIMIT_CORE, &before), 0);
+    some = before;
+    some.rlim_cur = before.rlim_max < CORE_BYTES ? before.rlim_max : CORE_BYTES;
+    assert_int_equal(setrlimit(RLIMIT_CORE, &some), 0);
+    assert_false(leaves_a_core());
+    sys_gateway_configure(&gateway, unconfined);
+    unconfined_leaves_one = leaves_a_core();
+    assert_int_equal(setrlimit(RLIMIT_CORE, &before), 0);
+    if (!unconfined_leaves_one)
+        print_message("this system keeps no cores: that none is left says nothing\n");
 }
 
 /* A line of /proc/PID/task/TID/status, owned by the caller. */
@@ -369,6 +417,7 @@ int main(void)
         cmocka_unit_test_teardown(what_it_never_does_is_refused, restore),
         cmocka_unit_test_teardown(what_only_an_intruder_does_is_its_end, restore),
         cmocka_unit_test_teardown(without_confinement_all_of_it_is_possible, restore),
+        cmocka_unit_test_teardown(a_gateway_that_dies_leaves_no_core, restore),
         cmocka_unit_test_teardown(every_thread_is_confined, restore),
         cmocka_unit_test_teardown(certificates_reload_and_the_log_rolls, restore),
         cmocka_unit_test_teardown(a_user_that_is_not_there_is_named, restore),

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "group.h"
@@ -210,19 +209,8 @@ static void make_hello(void)
             manners[i].size = sys_client_hello(gateway.tls, TLS1_3_VERSION, hello, sizeof hello);
 }
 
-static bool allow_files(size_t count)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max < count)
-        return false;
-    files.rlim_cur = files.rlim_max;
-    return setrlimit(RLIMIT_NOFILE, &files) == 0;
-}
-
 int main(void)
 {
-    const char *asked = getenv("TOLLGATE_TEST_CROWD");
     struct sys_group group = {
         .name = "crowd",
         .gateway = &gateway,
@@ -241,12 +229,9 @@ int main(void)
 
     int failed;
 
-    crowd_count = asked != NULL ? strtoul(asked, NULL, 10) : CROWD;
-    crowd = calloc(crowd_count, sizeof *crowd);
-    if (crowd == NULL || !allow_files(crowd_count + 64)) {
-        (void)fprintf(stderr, "a crowd of %zu wants more descriptors or memory\n", crowd_count);
+    crowd = sys_crowd_create(CROWD, &crowd_count);
+    if (crowd == NULL)
         return 1;
-    }
     /* Shards get their share by a hash: with a third more connections than slots both are full. */
     group.options.sessions = (uint32_t)crowd_count / 3;
     failed = SYS_GROUP_RUN(&group, tests);

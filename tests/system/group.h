@@ -18,6 +18,9 @@ struct sys_group {
     struct sys_gateway_options options;
     struct sys_device *devices; /* of SYS_PRODUCT, `device_count`; NULL: none                   */
     size_t device_count;
+    /* NULL, or the first of these: connected over TLS 1.3 all the time with a heartbeat so long
+       that it is heard of only when a test has it say something. */
+    struct sys_client *bystander;
     struct sys_updates *updates; /* NULL, or what is released at the end                        */
     /* Each NULL, or called: once the devices are there and before the start, once it serves, and
        before the stop. */
@@ -28,6 +31,13 @@ struct sys_group {
 
 /* How many tests failed: main's answer. */
 int sys_group_run(const struct sys_group *group, const struct CMUnitTest *tests, size_t count);
+
+/*
+ * A crowd of clients, none of them connected: as many as the environment variable
+ * TOLLGATE_TEST_CROWD says, or `otherwise`, which is *count then; for free(). NULL when this
+ * process may not open so many, which a line on stderr tells.
+ */
+struct sys_client *sys_crowd_create(size_t otherwise, size_t *count);
 
 #define SYS_GROUP_RUN(group, tests) sys_group_run((group), (tests), GW_ARRAY_COUNT(tests))
 

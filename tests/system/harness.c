@@ -102,7 +102,7 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "shards = %u;\n"
         "sessions_per_shard = %u;\n"
         "listeners = ( { address = \"127.0.0.1:%u\"; tls = false; %s },\n"
-        "              { address = \"127.0.0.1:%u\"; tls = true; %s } );\n"
+        "              { address = \"127.0.0.1:%u\"; tls = true; %s } %s );\n"
         "tls: { rsa_chain = \"rsa.pem\"; rsa_key = \"rsa.key\"; ec_chain = \"ec.pem\"; "
         "ec_key = \"ec.key\"; %s };\n"
         "index: { path = \"index\"; high_water = \"high-water\"; };\n"
@@ -115,7 +115,8 @@ void sys_gateway_configure(struct sys_gateway *g, const char *config)
         "%s",
         g->options.shards != 0 ? g->options.shards : 2,
         g->options.sessions != 0 ? g->options.sessions : 2048, g->plain_port, listener, g->tls_port,
-        listener, g->options.tls != NULL ? g->options.tls : "", g->journal_path,
+        listener, g->options.listeners != NULL ? g->options.listeners : "",
+        g->options.tls != NULL ? g->options.tls : "", g->journal_path,
         g->options.journal != NULL ? g->options.journal
                                    : "segment_bytes = 16777216; batches_per_lane = 8;",
         g->options.drain_s, g->options.lockout != NULL ? g->options.lockout : "profile = \"off\";",
@@ -382,6 +383,17 @@ void sys_devices_add(struct sys_gateway *g, const char *product, struct sys_devi
     read_numbers(g, devices, count);
     (void)unlink(path);
     free(path);
+}
+
+void sys_devices_fill(struct sys_gateway *g, uint32_t count)
+{
+    char *tokens = path_in(g->dir, "tokens"), *number = sys_text("%u", count);
+
+    free(sys_ctl(g, NULL, "index", "generate", "--devices", number, "--product", SYS_PRODUCT,
+                 "--tokens", tokens, NULL));
+    (void)unlink(tokens);
+    free(number);
+    free(tokens);
 }
 
 void sys_device_add(struct sys_gateway *g, const char *product, const char *token,

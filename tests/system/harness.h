@@ -39,6 +39,7 @@ struct sys_gateway_options {
     const char *flapping;     /* of its group flapping; NULL: off, for tests log in often   */
     const char *tls;          /* further settings of its group tls, or NULL                 */
     const char *listener;     /* further settings of each listener, or NULL                 */
+    const char *listeners;    /* further listeners, a comma in front of each, or NULL       */
     const char *const *env;   /* further "NAME=value" for it; NULL with slow_disk           */
     const char *journal;      /* those of its group journal but for the path, or NULL       */
     const char *journal_path; /* of the log's folder; NULL: one in the installation's     */
@@ -105,6 +106,10 @@ void sys_devices_add(struct sys_gateway *g, const char *product, struct sys_devi
 /* One device whose token is given. */
 void sys_device_add(struct sys_gateway *g, const char *product, const char *token,
                     struct sys_device *device);
+
+/* Devices of SYS_PRODUCT that nobody has: when a test takes less than a tenth of all away, the
+   index keeps its authority. */
+void sys_devices_fill(struct sys_gateway *g, uint32_t count);
 
 /* Gives it a new token. */
 void sys_device_rotate(struct sys_gateway *g, struct sys_device *device);

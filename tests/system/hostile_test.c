@@ -408,24 +408,6 @@ static void who_reads_no_messages_is_closed(void **state)
     free(path);
 }
 
-static void bystander_comes(void)
-{
-    static const char info[] = "h-beat\000600\0tmpl\0" SYS_PRODUCT;
-
-    sys_must(&gateway, &bystander, sys_connect(&gateway, &bystander, SYS_TLS13));
-    sys_must(&gateway, &bystander,
-             sys_client_login(&bystander, bystander_device.token, GW_RESPONSE_OK));
-    sys_must(&gateway, &bystander,
-             sys_client_send_frame(&bystander, GW_FRAME_INTERNAL, 2, info, sizeof info - 1));
-    sys_must(&gateway, &bystander,
-             sys_client_expect_response(&bystander, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
-}
-
-static void bystander_goes(void)
-{
-    sys_client_close(&bystander);
-}
-
 int main(void)
 {
     static const struct sys_group group = {
@@ -438,8 +420,7 @@ int main(void)
         .devices = &bystander_device,
         .device_count = 1,
         .updates = &updates,
-        .started = bystander_comes,
-        .finish = bystander_goes,
+        .bystander = &bystander,
     };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_may_vanish_at_any_step),

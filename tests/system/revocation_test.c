@@ -480,32 +480,10 @@ static void the_metrics_tell_how_many_and_how_late(void **state)
 
 static void add_others(void)
 {
-    char *tokens = sys_text("%s/tokens", gateway.dir);
-
     free(sys_ctl(&gateway, NULL, "org", "add", "Elsewhere", NULL));
     free(sys_ctl(&gateway, NULL, "product", "add", "--id", OTHER_PRODUCT, "--org", "Elsewhere",
                  "--plain", NULL));
-    /* So many that those which go are less than a tenth: the index keeps its authority. */
-    free(sys_ctl(&gateway, NULL, "index", "generate", "--devices", "1000", "--product", SYS_PRODUCT,
-                 "--tokens", tokens, NULL));
-    free(tokens);
-}
-
-/* It is heard of now and then. */
-static void bystander_comes(void)
-{
-    static const char info[] = "h-beat\000600\0tmpl\0" SYS_PRODUCT;
-
-    log_in(&bystander, &bystander_device, 1);
-    sys_must(&gateway, &bystander,
-             sys_client_send_frame(&bystander, GW_FRAME_INTERNAL, 2, info, sizeof info - 1));
-    sys_must(&gateway, &bystander,
-             sys_client_expect_response(&bystander, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
-}
-
-static void bystander_goes(void)
-{
-    sys_client_close(&bystander);
+    sys_devices_fill(&gateway, 1000);
 }
 
 int main(void)
@@ -517,9 +495,8 @@ int main(void)
         .devices = &bystander_device,
         .device_count = 1,
         .updates = &updates,
+        .bystander = &bystander,
         .prepare = add_others,
-        .started = bystander_comes,
-        .finish = bystander_goes,
     };
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_change_closes_with_its_reason),

@@ -513,6 +513,11 @@ static void what_does_not_fit_together_is_refused(void **state)
     assert_int_equal(run("login --resume 50", 9), 64); /* in plain */
     assert_int_equal(run("login --resume 101", 9), 64);
     assert_int_equal(run("publish --pin 250 --pins 7", 9), 64);
+    assert_int_equal(run("revoke --revoke 1", 9), 64);              /* of which index? */
+    assert_int_equal(run("revoke --revoke 1 --index /tmp", 9), 64); /* more than a tenth of 8 */
+    assert_int_equal(run("hold --revoke 1 --index /tmp", 9), 64);
+    assert_int_equal(run("overload --settled 8", 9), 64);
+    assert_int_equal(run("storm --settled 2", 9), 64);
 }
 
 static void a_storm_that_nobody_answers_has_no_end(void **state)
@@ -541,6 +546,28 @@ static void an_ordinary_day_has_updates_and_reconnects(void **state)
     assert_int_equal(number("total", "failed"), 0);
     assert_true(figure("updates_per_s") > 20 && figure("updates_per_s") < 33);
     assert_true(isnan(figure("last_in_s")));
+}
+
+/* A few at a time are the capacity; then all come at once, again and again, and two stay. */
+static void an_overload_is_measured_beside_those_who_stay(void **state)
+{
+    enum { SETTLED = 2, CROWD = DEVICES - SETTLED };
+
+    (void)state;
+    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    assert_int_equal(run("overload --settled 2 --seconds 3 --give-up 1 --back-off 1", gateway.port),
+                     0);
+    gateway_stop(&gateway);
+    assert_true(figure("capacity_per_s") > CROWD);
+    /* Each comes at once, and a second after it left. */
+    assert_in_range(number("measured", "attempts"), 2 * CROWD, 4 * CROWD);
+    /* And those who were about to be let in when that began. */
+    assert_in_range(number("measured", "logins"), number("measured", "attempts"),
+                    number("measured", "attempts") + CROWD);
+    assert_in_range(number("measured", "heartbeats"), 2 * SETTLED, 4 * SETTLED);
+    assert_true(figure("ping_p99_us") > 0);
+    assert_true(figure("percent_of_capacity") > 0 && figure("percent_of_capacity") < 100);
+    assert_int_equal(number("total", "failed"), 0);
 }
 
 static void nobody_listening_is_said(void **state)
@@ -713,6 +740,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_together_is_refused),
         cmocka_unit_test(a_storm_that_nobody_answers_has_no_end),
         cmocka_unit_test(an_ordinary_day_has_updates_and_reconnects),
+        cmocka_unit_test(an_overload_is_measured_beside_those_who_stay),
         cmocka_unit_test(nobody_listening_is_said),
         cmocka_unit_test(threads_with_their_own_descriptors_share_the_work),
         cmocka_unit_test(updates_are_spread_over_pins),

@@ -214,6 +214,44 @@ static void one_source_that_floods_gets_few_lines(void **state)
     assert_int_equal(account.lines, 22);
 }
 
+/* The number behind a key of the last line. */
+static long last_number(const char *key)
+{
+    char line[2048], last[2048] = "", quoted[32];
+    FILE *in = fopen(path, "r");
+    const char *at;
+
+    assert_non_null(in);
+    while (fgets(line, sizeof line, in) != NULL)
+        (void)snprintf(last, sizeof last, "%s", line);
+    (void)fclose(in);
+    (void)snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    at = strstr(last, quoted);
+    return at == NULL ? 0 : strtol(at + strlen(quoted), NULL, 10);
+}
+
+static void of_several_in_one_line_the_longest_delay_is_told(void **state)
+{
+    static const uint64_t delays[] = {7, 900, 30};
+    struct gw_audit_event event = refusal(1);
+
+    (void)state;
+    open_log(BIG);
+    event.ms = 5000; /* of those with lines of their own */
+    for (unsigned i = 0; i < 10; i++)
+        put(0, &event);
+    step();
+    assert_int_equal(last_number("ms"), 5000);
+    for (unsigned i = 0; i < 3; i++) {
+        event.ms = delays[i];
+        put(0, &event);
+    }
+    step();
+    close_log();
+    assert_int_equal(last_number("count"), 3);
+    assert_int_equal(last_number("ms"), 900);
+}
+
 static void a_flood_of_sources_is_bounded_and_accounted_for(void **state)
 {
     enum { SOURCES = 20000 };
@@ -374,6 +412,7 @@ int main(void)
         cmocka_unit_test_teardown(numbers_go_on_after_a_restart, clean),
         cmocka_unit_test_teardown(a_line_that_was_cut_is_ended, clean),
         cmocka_unit_test_teardown(one_source_that_floods_gets_few_lines, clean),
+        cmocka_unit_test_teardown(of_several_in_one_line_the_longest_delay_is_told, clean),
         cmocka_unit_test_teardown(a_flood_of_sources_is_bounded_and_accounted_for, clean),
         cmocka_unit_test_teardown(what_does_not_fit_is_counted_and_told, clean),
         cmocka_unit_test_teardown(a_disk_that_takes_nothing_leaves_no_gap, clean),

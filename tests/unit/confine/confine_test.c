@@ -342,6 +342,30 @@ static int memory_stays_here(void)
     return 0;
 }
 
+/* What another process of the same user meets that wants to see our memory: 0, or an errno. */
+static int seen_by_another(void)
+{
+    char path[64];
+    pid_t other;
+    int status = -1;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/maps", (int)getpid());
+    other = fork();
+    if (other == 0)
+        _exit(-read_file(path));
+    return waitpid(other, &status, 0) == other && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int nobody_looks_into_it(void)
+{
+    HOLDS(geteuid() != 0 || gw_confine_user("nobody", NULL, why, sizeof why) == 0);
+    HOLDS(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
+    HOLDS(seen_by_another() == 0);
+    HOLDS(gw_confine_memory() == 0);
+    HOLDS(seen_by_another() == EACCES);
+    return 0;
+}
+
 static void users_and_privileges_are_given_up(void **state)
 {
     (void)state;
@@ -350,6 +374,8 @@ static void users_and_privileges_are_given_up(void **state)
         expect_holds(nobody_is_nobody_for_ever);
     expect_holds(nothing_is_left_or_comes_back);
     expect_holds(memory_stays_here);
+    if (!GW_SANITIZED)
+        expect_holds(nobody_looks_into_it);
 }
 
 int main(void)
