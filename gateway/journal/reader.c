@@ -438,6 +438,9 @@ int gw_journal_reader_next(struct gw_journal_reader *reader, struct gw_journal_i
         leave(reader);
     }
     *item = (struct gw_journal_item){.kind = GW_JOURNAL_END, .position = here(reader)};
+    /* What was passed over may be all that can be read by now: the mark was late (I2). */
+    if (is_before_start(reader, item->position))
+        item->position = reader->start;
     return 0;
 }
 

@@ -192,10 +192,17 @@ static void do_info(struct gw_shard *sh, struct gw_session *s, const struct gw_f
                     struct gw_session_todo *todo)
 {
     struct gw_session_cold *cold = cold_of(sh, s);
-    bool matches =
-        todo->asked.size == 0 || gw_index_product_is(sh->reader, cold->product, todo->asked);
-    bool first = !has(s, GW_SESSION_INFO_SEEN);
+    bool matches = true, first = !has(s, GW_SESSION_INFO_SEEN);
 
+    if (todo->asked.size > 0 &&
+        gw_index_product_is(sh->reader, cold->product, todo->asked, &matches) != 0) {
+        /* Not its fault: it comes back in 5 s. */
+        *todo = (struct gw_session_todo){.msg_id = frame->msg_id,
+                                         .answer = GW_ANSWER_NOW,
+                                         .status = GW_RESPONSE_SERVER_EXCEPTION,
+                                         .close = GW_CLOSE_INDEX_UNAVAILABLE};
+        return;
+    }
     gw_session_info(s, cold, &sh->options.limits, frame, matches, todo);
     if (!matches) {
         on_mismatch(sh, s);

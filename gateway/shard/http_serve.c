@@ -234,7 +234,11 @@ static enum progress provision(struct gw_shard *sh, struct gw_session *s, struct
 
     cold->http.flags &= (uint8_t)~GW_SESSION_HTTP_UNBOUND;
     if ((grant->product_flags & GW_PRODUCT_PROVISIONS) == 0) {
-        if (gw_index_product_is(sh->reader, grant->product, call->field))
+        bool is = false;
+
+        if (gw_index_product_is(sh->reader, grant->product, call->field, &is) != 0)
+            return REFUSED;
+        if (is)
             return record_all(sh, s, call);
         http_refuse(call, 400, "The device is provisioned for another template.");
         return REFUSED;

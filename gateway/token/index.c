@@ -340,20 +340,29 @@ enum gw_login gw_index_recheck(struct gw_index_reader *reader, uint32_t device, 
     return decide(reader, &row, over_tls, now_s, out);
 }
 
-bool gw_index_product_is(struct gw_index_reader *reader, uint32_t number, struct gw_bytes id)
+int gw_index_product_is(struct gw_index_reader *reader, uint32_t number, struct gw_bytes id,
+                        bool *is)
 {
     /* Length and padded text side by side: one comparison, whatever the lengths. */
     uint8_t ours[1 + GW_PRODUCT_ID_BYTES_MAX] = {0}, theirs[1 + GW_PRODUCT_ID_BYTES_MAX] = {0};
-    const struct known_product *known = turn(reader) == 0 ? product_at(reader, number) : NULL;
+    const struct known_product *known;
+    int err = turn(reader);
 
-    if (known == NULL || known->product_err != 0 || id.size > GW_PRODUCT_ID_BYTES_MAX)
-        return false;
+    *is = false;
+    if (err != 0)
+        return err;
+    known = product_at(reader, number);
+    if (known->product_err == -ENOENT || id.size > GW_PRODUCT_ID_BYTES_MAX)
+        return 0;
+    if (known->product_err != 0)
+        return known->product_err;
     ours[0] = known->product.id_bytes;
     memcpy(ours + 1, known->product.id, known->product.id_bytes);
     theirs[0] = (uint8_t)id.size;
     if (id.size != 0)
         memcpy(theirs + 1, id.data, id.size);
-    return gw_equal_secret(ours, theirs, sizeof ours);
+    *is = gw_equal_secret(ours, theirs, sizeof ours);
+    return 0;
 }
 
 int gw_index_change_newest(struct gw_index_reader *reader, uint64_t *out)

@@ -73,12 +73,13 @@ static void note_result(struct gw_values *values, int err)
     (void)pthread_mutex_unlock(&values->lock);
 }
 
-/* I2. The log keeps more than it must when this fails. */
+/* I2. The log keeps more than it must when this fails, until the next one. */
 static void move_cursor(struct gw_values *values)
 {
     int err = gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR,
                                values->checkpoint.position);
 
+    atomic_store_explicit(&values->cursor_is_late, err != 0, memory_order_relaxed);
     if (err != 0)
         gw_log(GW_LOG_WARN, "values_cursor", GW_TEXT("error", strerror(-err)));
 }

@@ -80,15 +80,19 @@ static int open_or_rebuild(struct gw_values *values, struct gw_values_recovery *
     return err;
 }
 
-/* A cursor that holds as much already is left alone: a full disk has no room for another. */
-static int keep_log(const struct gw_values *values)
+/* A cursor that holds as much already is left alone: a full disk has no room for another. One that
+   holds more than it must is moved as soon as there is time. */
+static int keep_log(struct gw_values *values)
 {
     struct gw_journal_position from = values->checkpoint.position, held;
     int err =
         gw_cursor_read(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR, &held);
 
-    if (err == 0 && !gw_journal_position_is_before(from, held))
+    if (err == 0 && !gw_journal_position_is_before(from, held)) {
+        atomic_store_explicit(&values->cursor_is_late, gw_journal_position_is_before(held, from),
+                              memory_order_relaxed);
         return 0;
+    }
     return gw_cursor_commit(values->options.journal_io, values->journal_path, GW_VALUES_CURSOR,
                             from);
 }

@@ -177,7 +177,11 @@ void gw_values_observe(void *context, const struct gw_bytes *batches, uint32_t c
     if (values->gave_up)
         return;
     values->applied = position;
-    if (is_due(values) && values_freeze(values, false) != 0)
+    /* A log at its limit takes nothing new, and so nothing would fall due, while it is kept for us.
+     */
+    bool late = count == 0 && atomic_load_explicit(&values->cursor_is_late, memory_order_relaxed);
+
+    if ((late || is_due(values)) && values_freeze(values, false) != 0)
         return; /* the other one is not free yet: the next call tries again */
 }
 

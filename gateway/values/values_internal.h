@@ -218,6 +218,7 @@ struct gw_values {
     struct gw_counter store_rows, store_bytes; /* at the last checkpoint */
     _Atomic uint64_t frozen_since_ns;          /* 0: nothing is frozen. Both write it, in turn */
     _Atomic bool stalled;
+    _Atomic bool cursor_is_late; /* the newest checkpoint is in the store, and the log not told */
 };
 
 /* Applies one record, if it sets a value. -errno of a checkpoint that had to be written first. */

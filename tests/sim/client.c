@@ -8,8 +8,7 @@
 
 static void leave(struct client *client, struct chance *chance)
 {
-    connection_close(client->connection, chance_one_in(chance, 3));
-    client->connection = NULL; /* the world frees it when the gateway has closed it too */
+    wire_close(&client->wire, chance);
     client->in_bytes = client->out_bytes = client->request_count = 0;
     client->back_ns = pretend.now_ns + (uint64_t)chance_below(chance, 1000) * 1000000;
 }
@@ -88,15 +87,28 @@ static void judge_all(const struct request *request, const struct response *resp
     }
 }
 
-static void judge(struct client *client, const struct response *response, struct ledger *ledger)
+static void judge_token(const struct request *request, const struct response *response,
+                        const struct world_tokens *tokens)
+{
+    uint32_t token = request->token, drawn = request->drawn;
+    uint64_t since = request->asked_ns;
+
+    gw_assert(token_was_unknown(tokens, token, drawn, since) || !says(response, "Invalid token."));
+    gw_assert(response->status != 403 || !token_stayed_good(tokens, token, drawn, since));
+    gw_assert(response->status != 200 || token_was_good(tokens, token, drawn, since));
+}
+
+static void judge(struct client *client, const struct response *response,
+                  const struct surroundings *around)
 {
     const struct request *request = &client->requests[0];
+    struct ledger *ledger = around->ledger;
     bool ok = response->status == 200;
 
     gw_assert(client->request_count > 0);
-    gw_assert(request->what == UNKNOWN || !says(response, "Invalid token."));
-    gw_assert(ok || response->status == 400 || response->status == 408 || response->status == 429 ||
-              response->status == 503);
+    judge_token(request, response, around->tokens);
+    gw_assert(ok || response->status == 400 || response->status == 403 || response->status == 408 ||
+              response->status == 429 || response->status == 503);
     client->refused += !ok;
     switch (request->what) {
     case WRITE:
@@ -114,7 +126,8 @@ static void judge(struct client *client, const struct response *response, struct
         if (ok)
             judge_value(request, request->pin, gw_bytes_of(response->body, response->body_bytes),
                         ledger);
-        gw_assert(response->status != 400 || request->versions[request->pin - PIN_FIRST] == 0);
+        gw_assert(response->status != 400 || says(response, "Invalid token.") ||
+                  request->versions[request->pin - PIN_FIRST] == 0);
         break;
     case READ_ALL:
         if (ok)
@@ -134,11 +147,11 @@ static void listen_to(struct client *client, const struct surroundings *around)
     struct response response;
     size_t used;
 
-    client->in_bytes += connection_read(client->connection, client->in + client->in_bytes,
-                                        (uint32_t)sizeof client->in - client->in_bytes);
+    client->in_bytes += wire_read(&client->wire, client->in + client->in_bytes,
+                                  (uint32_t)sizeof client->in - client->in_bytes);
     while (client->in_bytes > 0 && (used = read_response(client, &response)) > 0) {
         pretend_trace((uint64_t)response.status << 32 ^ response.body_bytes);
-        judge(client, &response, around->ledger);
+        judge(client, &response, around);
         client->answered++;
         client->request_count--;
         memmove(client->requests, client->requests + 1,
@@ -154,8 +167,8 @@ static void listen_to(struct client *client, const struct surroundings *around)
 static uint32_t write_pin(struct client *client, const struct surroundings *around,
                           const struct request *request, uint8_t pin)
 {
-    uint32_t number = ledger_write(around->ledger, client->connection->number, client->sent + 1,
-                                   false, request->token, pin);
+    uint32_t number = ledger_write(around->ledger, client->wire.connection->number,
+                                   client->sent + 1, false, request->token, pin);
 
     client->sent += number != 0;
     return number;
@@ -252,6 +265,9 @@ static void ask(struct client *client, const struct surroundings *around)
         request.token = chance_below(chance, around->tokens->count);
     if (!aim(client, around, &request))
         return;
+    request.asked_ns = pretend.now_ns;
+    if (request.token < around->tokens->count)
+        request.drawn = around->tokens->fate[request.token].drawn;
     struct text text = spell(&request, around->tokens);
 
     client->says_close = chance_one_in(chance, 20);
@@ -277,7 +293,8 @@ static void flush(struct client *client, struct chance *chance)
         uint32_t count =
             pretend.calm ? client->out_bytes : 1 + chance_below(chance, client->out_bytes);
 
-        if (!connection_write(client->connection, client->out, count))
+        count = count < SEAL_PAYLOAD_BYTES_MAX ? count : SEAL_PAYLOAD_BYTES_MAX;
+        if (!wire_write(&client->wire, client->out, count, chance))
             return;
         client->out_bytes -= count;
         memmove(client->out, client->out + count, client->out_bytes);
@@ -290,20 +307,17 @@ void client_step(struct client *client, const struct surroundings *around)
 {
     struct chance *chance = around->chance;
 
-    if (client->connection == NULL) {
+    if (client->wire.connection == NULL) {
         if (pretend.now_ns < client->back_ns || pretend.hush)
             return;
-        client->connection = calloc(1, sizeof *client->connection);
-        gw_assert(client->connection != NULL);
-        connection_open(client->connection, around->rings[chance_below(chance, around->ring_count)],
-                        (uint16_t)(9000 + client->number));
+        wire_open(&client->wire, around->rings[chance_below(chance, around->ring_count)],
+                  (uint16_t)(9000 + client->number), client->seals, chance);
         client->sent = 0;
         client->says_close = false;
         return; /* it speaks from the next step on */
     }
     listen_to(client, around);
-    if (client->connection->gateway_shut || client->connection->gateway_closed ||
-        (!pretend.calm && chance_one_in(chance, 100))) {
+    if (wire_is_over(&client->wire) || (!pretend.calm && chance_one_in(chance, 100))) {
         listen_to(client, around);
         leave(client, chance);
         return;
@@ -311,4 +325,6 @@ void client_step(struct client *client, const struct surroundings *around)
     if (!pretend.hush && chance_one_in(chance, 3))
         ask(client, around);
     flush(client, chance);
+    if (client->seals)
+        wire_flush(&client->wire, chance);
 }

@@ -5,7 +5,7 @@
  *   - they come in the order of the requests;
  *   - 200 to a write means durable, a refused write is never seen again;
  *   - what is read was written to this pin, and is not older than what was durable when it asked;
- *   - only an unknown token is answered as one.
+ *   - only a token that was unknown is answered as one, and only one that was good is served.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
@@ -16,7 +16,8 @@ enum { REQUESTS_MAX = 4 };
 
 struct request {
     enum { WRITE, WRITE_PUT, WRITE_TWO, WRITE_POINTS, READ, READ_ALL, CONNECTED, UNKNOWN } what;
-    uint32_t token;
+    uint32_t token, drawn; /* drawn: which one of the device's tokens it had */
+    uint64_t asked_ns;
     uint8_t pin;
     uint32_t numbers[2];     /* of writes                   */
     uint32_t versions[PINS]; /* of reads: at least this one */
@@ -24,7 +25,8 @@ struct request {
 
 struct client {
     uint32_t number;
-    struct connection *connection; /* NULL while it is away */
+    struct wire wire; /* to nowhere while it is away */
+    bool seals;       /* HTTPS */
     uint64_t back_ns;
     uint32_t sent;                         /* updates on this connection */
     struct request requests[REQUESTS_MAX]; /* oldest first */

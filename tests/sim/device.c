@@ -30,26 +30,58 @@ static bool say(struct device *device, uint8_t type, uint16_t id, const void *bo
     return used > 0;
 }
 
-/* Sends what fits, in pieces of any size. */
+/* Sends what fits, in pieces of any size; how many bytes were taken, 0: none now. */
+static uint32_t send_some(struct device *device, struct chance *chance)
+{
+    uint32_t count = pretend.calm ? device->out_bytes : 1 + chance_below(chance, device->out_bytes);
+
+    if (device->wraps)
+        return wrapping_say(&device->wrapping, device->out, count, chance);
+    return wire_write(&device->wire, device->out, count, chance) ? count : 0;
+}
+
 static void flush(struct device *device, struct chance *chance)
 {
+    if (device->out_bytes > 0 && !device->logged_in)
+        device->asked_ns = pretend.now_ns;
     while (device->out_bytes > 0) {
-        uint32_t count =
-            pretend.calm ? device->out_bytes : 1 + chance_below(chance, device->out_bytes);
+        uint32_t count = send_some(device, chance);
 
-        if (!connection_write(device->connection, device->out, count))
-            return;
+        if (count == 0)
+            break;
         device->out_bytes -= count;
         memmove(device->out, device->out + count, device->out_bytes);
         if (!pretend.calm && chance_one_in(chance, 4))
-            return;
+            break;
     }
+    if (device->wraps)
+        wrapping_flush(&device->wrapping, &device->wire, chance);
+    if (device->seals)
+        wire_flush(&device->wire, chance);
+}
+
+void device_take_token(struct device *device, const struct world_tokens *tokens)
+{
+    memcpy(device->text, tokens->text[device->token], sizeof device->text);
+    device->drawn = device->token < tokens->count ? tokens->fate[device->token].drawn : 0;
+    device->refused_for_good = false;
+}
+
+bool device_is_served(const struct device *device)
+{
+    const struct wire *wire = &device->wire;
+
+    return wire->connection != NULL && device->logged_in && !wire_is_over(wire) &&
+           !wire->connection->reset;
 }
 
 static void leave(struct device *device, struct chance *chance)
 {
-    connection_close(device->connection, chance_one_in(chance, 3));
-    device->connection = NULL; /* the world frees it when the gateway has closed it too */
+    if (device->wraps && chance_one_in(chance, 2)) {
+        wrapping_say_close(&device->wrapping);
+        wrapping_flush(&device->wrapping, &device->wire, chance);
+    }
+    wire_close(&device->wire, chance);
     device->logged_in = false;
     device->in_bytes = device->out_bytes = 0;
     device->ping.id = device->property.id = device->sync.id = 0;
@@ -78,9 +110,11 @@ static void on_pong(struct device *device, struct ledger *ledger)
     on_barrier(device, &device->ping, &device->property, ledger);
     if (sync->id == 0 || !sync->pinged)
         return;
-    for (uint32_t i = 0; i < PINS; i++) /* what had a value was told before */
+    /* What had a value was told before, unless the index could not say what else to tell. */
+    for (uint32_t i = 0; i < PINS; i++)
         gw_assert(!sync->pins[i].asked || sync->pins[i].answered ||
-                  (sync->pins[i].version == 0 && sync->pins[i].own == 0));
+                  (sync->pins[i].version == 0 && sync->pins[i].own == 0) ||
+                  pretend.seen.index_failed_ns >= sync->asked_ns);
     device->sync.id = 0;
 }
 
@@ -150,13 +184,24 @@ static void on_bridged(struct device *device, struct gw_bytes body)
     device->bridged++;
 }
 
-static void on_login_answer(struct device *device, const struct gw_frame *frame, bool valid)
+/* No wrong 9, at the login or later. */
+static void judge_refusal(struct device *device, const struct gw_frame *frame,
+                          const struct world_tokens *tokens)
+{
+    if (frame->status != GW_RESPONSE_INVALID_TOKEN)
+        return;
+    gw_assert(token_was_unknown(tokens, device->token, device->drawn, device->asked_ns));
+    device->refused_for_good = true;
+}
+
+static void on_login_answer(struct device *device, const struct gw_frame *frame,
+                            const struct world_tokens *tokens)
 {
     gw_assert(frame->msg_id == ID_LOGIN);
-    gw_assert(!valid || frame->status != GW_RESPONSE_INVALID_TOKEN); /* no wrong 9 */
-    gw_assert(valid || frame->status != GW_RESPONSE_OK);
+    judge_refusal(device, frame, tokens);
+    gw_assert(frame->status != GW_RESPONSE_OK ||
+              token_was_good(tokens, device->token, device->drawn, device->asked_ns));
     device->logged_in = frame->status == GW_RESPONSE_OK;
-    device->refused_for_good = frame->status == GW_RESPONSE_INVALID_TOKEN;
 }
 
 static void on_frame(struct device *device, const struct gw_frame *frame,
@@ -179,8 +224,15 @@ static void on_frame(struct device *device, const struct gw_frame *frame,
         break;
     }
     if (!device->logged_in) {
-        on_login_answer(device, frame, device->token < around->tokens->count);
+        on_login_answer(device, frame, around->tokens);
         return;
+    }
+    judge_refusal(device, frame, around->tokens);
+    if (frame->msg_id == device->info.id) {
+        gw_assert(
+            frame->status != GW_RESPONSE_NOT_AUTHENTICATED || device->info.wrong ||
+            !token_stayed_good(around->tokens, device->token, device->drawn, device->asked_ns));
+        device->info.id = 0;
     }
     if (frame->status != GW_RESPONSE_OK)
         return;
@@ -195,8 +247,12 @@ static void listen_to(struct device *device, const struct surroundings *around)
     struct gw_frame frame;
     size_t used;
 
-    device->in_bytes += connection_read(device->connection, device->in + device->in_bytes,
-                                        (uint32_t)sizeof device->in - device->in_bytes);
+    uint8_t *behind = device->in + device->in_bytes;
+    uint32_t room = (uint32_t)sizeof device->in - device->in_bytes;
+
+    device->in_bytes += device->wraps
+                            ? wrapping_hear(&device->wrapping, &device->wire, behind, room)
+                            : wire_read(&device->wire, behind, room);
     while (gw_frame_decode(gw_bytes_of(device->in, device->in_bytes), 256, &frame, &used) ==
            GW_OK) {
         on_frame(device, &frame, around);
@@ -211,16 +267,17 @@ static void connect_again(struct device *device, const struct surroundings *arou
 {
     struct chance *chance = around->chance;
 
-    device->connection = calloc(1, sizeof *device->connection);
-    gw_assert(device->connection != NULL);
-    connection_open(device->connection, around->rings[chance_below(chance, around->ring_count)],
-                    (uint16_t)(1000 + device->number));
+    wire_open(&device->wire, around->rings[chance_below(chance, around->ring_count)],
+              (uint16_t)(1000 + device->number), device->seals, chance);
+    if (device->wraps)
+        wrapping_begin(&device->wrapping);
     device->next_id = ID_FIRST;
     device->sent = device->unanswered_count = 0;
+    device->info.id = 0;
+    device->info.wrong = false;
     memset(device->newest, 0, sizeof device->newest);
     memset(device->named, 0, sizeof device->named);
-    (void)say(device, GW_FRAME_HW_LOGIN, ID_LOGIN, around->tokens->text[device->token],
-              GW_TOKEN_TEXT_BYTES);
+    (void)say(device, GW_FRAME_HW_LOGIN, ID_LOGIN, device->text, GW_TOKEN_TEXT_BYTES);
     if (device->stranger) /* begins to log in, and falls silent */
         device->out_bytes = 1 + chance_below(chance, device->out_bytes - 1);
 }
@@ -232,8 +289,8 @@ static void update(struct device *device, const struct surroundings *around)
 
     if (device->unanswered_count == UNANSWERED_MAX || device->out_bytes > 128)
         return;
-    uint32_t number = ledger_write(around->ledger, device->connection->number, device->sent + 1,
-                                   true, device->token, pin);
+    uint32_t number = ledger_write(around->ledger, device->wire.connection->number,
+                                   device->sent + 1, true, device->token, pin);
 
     if (number == 0)
         return;
@@ -256,7 +313,7 @@ static void ask(struct device *device, const struct surroundings *around)
 
     if (sync->id != 0 || !say(device, GW_FRAME_HARDWARE_SYNC, take_id(device), body, (size_t)bytes))
         return;
-    *sync = (struct sync){.id = device->next_id};
+    *sync = (struct sync){.id = device->next_id, .asked_ns = pretend.now_ns};
     for (uint32_t i = 0; i < PINS; i++) {
         uint32_t last = ledger_last(around->ledger, device->token, (uint8_t)(PIN_FIRST + i));
 
@@ -330,8 +387,11 @@ static void tell_info(struct device *device, const struct surroundings *around)
     bool wrong = !pretend.calm && chance_one_in(around->chance, 40);
     bool told = device->token < around->tokens->count && around->tokens->needs_info[device->token];
 
-    (void)say(device, GW_FRAME_INTERNAL, take_id(device), infos[told != wrong],
-              sizeof infos[0] - 1);
+    if (say(device, GW_FRAME_INTERNAL, take_id(device), infos[told != wrong],
+            sizeof infos[0] - 1) &&
+        device->info.id == 0)
+        device->info.id = device->next_id;
+    device->info.wrong |= wrong;
 }
 
 /* Or an event: both are answered when they are on the disk. */
@@ -371,7 +431,13 @@ static void work(struct device *device, const struct surroundings *around)
         leave(device, chance);
         break;
     case 9:
-        if (chance_one_in(chance, 20))
+        if (!chance_one_in(chance, 20))
+            break;
+        if (device->seals && chance_one_in(chance, 2))
+            wire_spoil(&device->wire, chance);
+        else if (device->wraps && chance_one_in(chance, 2))
+            wrapping_spoil(&device->wrapping, chance);
+        else
             babble(device, chance);
         break;
     case 10:
@@ -390,22 +456,24 @@ static void work(struct device *device, const struct surroundings *around)
 
 void device_step(struct device *device, const struct surroundings *around)
 {
-    const struct connection *connection = device->connection;
+    const struct wire *wire = &device->wire;
 
-    if (connection == NULL) {
+    if (wire->connection == NULL) {
+        if (device->refused_for_good && chance_one_in(around->chance, 20))
+            device_take_token(device, around->tokens);
         if (pretend.now_ns >= device->back_ns && !device->refused_for_good && !pretend.hush)
             connect_again(device, around);
         return;
     }
     if (pretend.now_ns >= device->deaf_until_ns || pretend.calm)
         listen_to(device, around);
-    if (connection->gateway_shut || connection->gateway_closed) {
+    if (wire_is_over(wire) || (device->wraps && device->wrapping.state >= WRAPPING_CLOSED)) {
         listen_to(device, around); /* what was said before */
         leave(device, around->chance);
         return;
     }
     if (device->logged_in && !pretend.hush)
         work(device, around);
-    if (device->connection != NULL)
+    if (wire->connection != NULL)
         flush(device, around->chance);
 }

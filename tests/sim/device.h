@@ -3,7 +3,8 @@
  * other devices, pings, leaves, comes back. It judges all that it is told:
  *
  *   - what a PING, or any answer that waits for the disk, covers is durable;
- *   - a valid token is never answered 9, an unknown one never 200;
+ *   - a token that was never unknown while it was asked for is not answered 9, one that was never
+ *     good not 200; firmware that names its product is believed;
  *   - a value it did not ask for was written to this pin of its token over HTTP;
  *   - a value it asked for is not older than what it could know of, and comes before the answer to
  *     a PING behind the question;
@@ -13,7 +14,7 @@
 #define SIM_DEVICE_H
 
 #include "ledger.h"
-#include "pretend_ring.h"
+#include "wrapping.h"
 
 enum { BRIDGES_MAX = 4, BRIDGED_PIN = 2, UNANSWERED_MAX = 48 };
 
@@ -36,6 +37,7 @@ struct barrier {
 struct sync {
     uint16_t id; /* 0: none, or it was answered     */
     bool pinged; /* a PING that waits came after it */
+    uint64_t asked_ns;
     struct {
         bool asked, answered;
         uint32_t version; /* at least this one            */
@@ -44,12 +46,17 @@ struct sync {
 };
 
 struct device {
-    uint32_t number;               /* in the world, from 0 */
-    uint32_t token;                /* index in world_tokens; some devices share one */
-    struct connection *connection; /* NULL while it is away */
-    uint64_t back_ns;              /* when it connects again */
-    uint64_t deaf_until_ns;        /* it reads nothing before */
-    bool stranger;                 /* never finishes a login */
+    uint32_t number;                /* in the world, from 0 */
+    uint32_t token;                 /* index in world_tokens; some devices share one */
+    char text[GW_TOKEN_TEXT_BYTES]; /* as somebody typed it in; it may have been replaced since */
+    uint32_t drawn;                 /* which one of its tokens that is */
+    uint64_t asked_ns;              /* when all of its login was sent */
+    struct wire wire;               /* to nowhere while it is away */
+    uint64_t back_ns;               /* when it connects again */
+    uint64_t deaf_until_ns;         /* it reads nothing before */
+    bool stranger;                  /* never finishes a login */
+    bool seals, wraps;              /* comes by TLS, by WebSocket */
+    struct wrapping wrapping;
     bool logged_in;
     bool refused_for_good; /* told 9 */
     uint16_t next_id;
@@ -58,6 +65,10 @@ struct device {
     uint32_t unanswered_count;
     uint32_t newest[PINS]; /* of this connection */
     struct barrier ping, property;
+    struct {
+        uint16_t id; /* of the first that was not answered; 0: none */
+        bool wrong;  /* one of this connection named another product */
+    } info;
     struct sync sync;
     uint64_t named[BRIDGES_MAX];               /* by its bridges: a bit a token */
     uint64_t bridged, forwarded, synced, told; /* frames that it was sent        */
@@ -67,6 +78,10 @@ struct device {
     uint32_t out_bytes;
 };
 
+/* Somebody types in the token that it has now. */
+void device_take_token(struct device *device, const struct world_tokens *tokens);
+/* It is logged in, as far as it knows. */
+bool device_is_served(const struct device *device);
 void device_step(struct device *device, const struct surroundings *around);
 
 #endif

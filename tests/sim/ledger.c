@@ -35,16 +35,30 @@ struct ledger {
     struct seen_session sessions[SESSIONS_MAX];
     uint32_t session_count;
     uint64_t acknowledged, lost;
+    bool may_be_cut;
+    uint32_t disposable; /* versions up to this one may be gone from the log */
 };
 
-struct ledger *ledger_create(const struct world_tokens *tokens)
+struct ledger *ledger_create(const struct world_tokens *tokens, bool may_be_cut)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
 
     gw_assert(ledger != NULL);
     ledger->tokens = tokens;
     ledger->count = 1;
+    ledger->may_be_cut = may_be_cut;
     return ledger;
+}
+
+bool ledger_may_be_cut(const struct ledger *ledger)
+{
+    return ledger->may_be_cut;
+}
+
+void ledger_dispose(struct ledger *ledger, uint32_t version)
+{
+    if (version > ledger->disposable)
+        ledger->disposable = version;
 }
 
 void ledger_destroy(struct ledger *ledger)
@@ -140,13 +154,18 @@ static bool is_from_others(const struct gw_record *record)
     return others;
 }
 
-/* Records of a session are counted without gaps, in one life of one gateway. */
+/*
+ * Records of a session are counted without gaps, in one life of one gateway. With `begins_late` the
+ * first ones may be gone.
+ */
 static void note_record(struct ledger *ledger, const struct gw_batch_name *batch,
-                        const struct gw_record *record)
+                        const struct gw_record *record, bool begins_late)
 {
     struct seen_session *seen = session_of(ledger, record->session);
+    bool first_update;
 
     if (seen->sequence == 0) {
+        seen->sequence = begins_late ? record->sequence - 1 : 0;
         seen->epoch = batch->epoch;
         seen->device = is_from_others(record) ? 0 : record->device;
     }
@@ -163,8 +182,10 @@ static void note_record(struct ledger *ledger, const struct gw_batch_name *batch
     gw_assert((update->flags & (REFUSED | LOST)) == 0);
     gw_assert(seen->connection == 0 || seen->connection == update->connection);
     /* Of a device's connection no update is left out. */
-    gw_assert((update->flags & EVERY) != 0 ? update->nth == seen->nth + 1
-                                           : update->nth > seen->nth);
+    first_update = seen->nth == 0;
+    gw_assert((update->flags & EVERY) != 0 && !(begins_late && first_update)
+                  ? update->nth == seen->nth + 1
+                  : update->nth > seen->nth);
     seen->connection = update->connection;
     seen->nth = update->nth;
     gw_assert(update->read != ledger->readings || update->version == 0); /* it is there once */
@@ -177,18 +198,35 @@ static void note_record(struct ledger *ledger, const struct gw_batch_name *batch
 void ledger_durable(struct ledger *ledger, const struct gw_batch_name *batch,
                     const struct gw_record *record)
 {
-    note_record(ledger, batch, record);
+    note_record(ledger, batch, record, false);
 }
 
-/* All that a reader finds; with `note`, of a log that was just opened. How many updates it was. */
-static uint32_t read_records(struct ledger *ledger, const char *path,
-                             const struct gw_journal_io *io, bool note)
+uint32_t ledger_record_version(const struct ledger *ledger, const struct gw_record *record)
+{
+    uint32_t token, version;
+
+    if (record->kind != GW_RECORD_PIN_WRITE || is_from_others(record))
+        return 0;
+    token = ledger->tokens->of_device[record->device];
+    version = ledger_version(ledger, ledger_number(ledger, record->value, token, record->pin));
+    gw_assert(version != 0); /* a reader sees what is durable */
+    return version;
+}
+
+/* What a reader found: versions in [first, last], all of them; both 0: none. */
+struct found {
+    uint32_t first, last;
+};
+
+/* All that a reader finds; with `note`, of a log that was just opened. */
+static struct found read_records(struct ledger *ledger, const char *path,
+                                 const struct gw_journal_io *io, bool note)
 {
     struct gw_journal_reader_options options = {
         .path = path, .from = GW_JOURNAL_FROM_BEGINNING, .io = io};
     struct gw_journal_reader *reader;
     struct gw_journal_item item;
-    uint32_t version = 0, count = 0;
+    struct found found = {.first = 0};
     char why[256];
     int err = gw_journal_reader_open(&options, &reader, why, sizeof why);
 
@@ -198,34 +236,49 @@ static uint32_t read_records(struct ledger *ledger, const char *path,
         gw_assert(err == 0);
         if (item.kind == GW_JOURNAL_END)
             break;
-        gw_assert(item.kind == GW_JOURNAL_RECORD); /* nothing that was durable is damaged */
-        if (note)
-            note_record(ledger, &item.batch, &item.record);
-        if (item.record.kind != GW_RECORD_PIN_WRITE || is_from_others(&item.record))
+        /* Nothing that was durable is damaged; but what retention took, before the first update
+         * that is left, may be told of as a gap. */
+        if (item.kind == GW_JOURNAL_DAMAGE && item.bytes == 0 && ledger->may_be_cut &&
+            found.last == 0)
             continue;
-        uint32_t token = ledger->tokens->of_device[item.record.device];
-        uint32_t now = ledger_version(
-            ledger, ledger_number(ledger, item.record.value, token, item.record.pin));
+        gw_assert(item.kind == GW_JOURNAL_RECORD);
+        if (note)
+            note_record(ledger, &item.batch, &item.record, ledger->may_be_cut);
+        uint32_t version = ledger_record_version(ledger, &item.record);
 
-        gw_assert(now > version); /* durable, and in the order in which it became so */
-        version = now;
-        count++;
+        if (version == 0)
+            continue;
+        gw_assert(found.last == 0 || version == found.last + 1); /* as it became durable */
+        if (found.first == 0)
+            found.first = version;
+        found.last = version;
     }
     gw_journal_reader_close(reader);
-    return count;
+    return found;
+}
+
+/* Before what was found nothing is missing that anybody needs. */
+static void check_beginning(const struct ledger *ledger, struct found found)
+{
+    uint32_t missing = found.first == 0 ? ledger->versions : found.first - 1;
+
+    gw_assert(missing == 0 || (ledger->may_be_cut && missing <= ledger->disposable));
 }
 
 void ledger_read_log(struct ledger *ledger, const char *path, const struct gw_journal_io *io)
 {
+    struct found found;
+
     memset(ledger->sessions, 0, sizeof ledger->sessions);
-    memset(ledger->last, 0, sizeof ledger->last);
     ledger->session_count = 0;
     ledger->readings++;
-    (void)read_records(ledger, path, io, true);
+    found = read_records(ledger, path, io, true);
+    check_beginning(ledger, found);
     for (uint32_t number = 1; number < ledger->count; number++) {
         struct update *update = &ledger->updates[number];
 
-        gw_assert(update->version == 0 || update->read == ledger->readings); /* none was lost */
+        gw_assert(update->version == 0 || update->read == ledger->readings ||
+                  update->version < found.first || found.first == 0); /* none was lost */
         if (update->version > 0 || (update->flags & (REFUSED | LOST)) != 0)
             continue;
         update->flags |= LOST;
@@ -236,9 +289,12 @@ void ledger_read_log(struct ledger *ledger, const char *path, const struct gw_jo
 void ledger_follow_log(struct ledger *ledger, const char *path, const struct gw_journal_io *io,
                        bool marked)
 {
-    uint32_t count = read_records(ledger, path, io, false);
+    struct found found = read_records(ledger, path, io, false);
 
-    gw_assert(!marked || count == ledger->versions);
+    if (found.first != 0)
+        check_beginning(ledger, found);
+    gw_assert(!marked || found.last == ledger->versions ||
+              (found.last == 0 && ledger->versions <= ledger->disposable));
 }
 
 void ledger_check_values(const struct ledger *ledger, struct gw_values_reader *reader)

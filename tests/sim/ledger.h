@@ -19,23 +19,19 @@
 #include <gw/base/bytes.h>
 #include <gw/journal/batch.h>
 #include <gw/journal/io.h>
-#include <gw/token/index.h>
 #include <gw/values/values.h>
 
-enum { TOKENS_MAX = 64, UPDATES_MAX = 1 << 13, PIN_FIRST = 5, PINS = 4 };
+#include "tokens.h"
 
-/* Valid tokens of the world's index; one more that is in no index. */
-struct world_tokens {
-    uint32_t count;
-    char text[TOKENS_MAX + 1][GW_TOKEN_TEXT_BYTES];
-    uint32_t device[TOKENS_MAX]; /* its number in the index                      */
-    uint8_t of_device[256];      /* and back                                     */
-    bool needs_info[TOKENS_MAX]; /* its product's devices must name the product  */
-};
+enum { UPDATES_MAX = 1 << 13, PIN_FIRST = 5, PINS = 4 };
 
 struct ledger;
 
-struct ledger *ledger_create(const struct world_tokens *tokens);
+/* With `may_be_cut`, the log may lose its oldest part: what nobody needs any more. */
+struct ledger *ledger_create(const struct world_tokens *tokens, bool may_be_cut);
+bool ledger_may_be_cut(const struct ledger *ledger);
+/* Whoever has a cursor in the log needs no more of it than what is behind this version. */
+void ledger_dispose(struct ledger *ledger, uint32_t version);
 void ledger_destroy(struct ledger *ledger);
 
 /*
@@ -53,6 +49,8 @@ uint32_t ledger_number(const struct ledger *ledger, struct gw_bytes value, uint3
                        uint8_t pin);
 /* How many updates were durable when this one became so, itself among them; 0: it is not. */
 uint32_t ledger_version(const struct ledger *ledger, uint32_t number);
+/* The version of a record that was read, 0: it is no update of a device or in its name. */
+uint32_t ledger_record_version(const struct ledger *ledger, const struct gw_record *record);
 /* The last durable update of a pin; 0: none. */
 uint32_t ledger_last(const struct ledger *ledger, uint32_t token, uint8_t pin);
 

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include <gw/base/assert.h>
+#include <values_internal.h>
 
 #include "pretend_ring.h"
 #include "pretend_store.h"
+#include "pretend_tls.h"
 
 enum {
     HASH_SEED = 12345,
@@ -14,7 +16,7 @@ enum {
     STARTS_MAX = 60,
 };
 
-static const char PATH[] = "/sim";
+const char life_log_path[] = "/sim";
 
 /* ---- the log ---- */
 
@@ -22,15 +24,17 @@ static bool open_log(struct life *life, struct gw_journal_writer **writer,
                      struct gw_journal_recovery *found)
 {
     struct gw_journal_options journal = {
-        .path = PATH,
+        .path = life_log_path,
         .segment_bytes = life->segment_bytes,
+        .bytes_max = life->log_bytes_max,
+        .keep_s = life->keep_s,
         .zero_ahead_bytes = 8 << 10,
         .seed = HASH_SEED,
         .io = pretend_disk_io(life->disk),
     };
     struct gw_values_options options = {
         .path = "/sim/values",
-        .journal_path = PATH,
+        .journal_path = life_log_path,
         .journal_io = journal.io,
         .memory_bytes = GW_VALUES_MEMORY_BYTES_MIN,
         .checkpoint_s = life->checkpoint_s,
@@ -83,20 +87,23 @@ static struct gw_journal_writer *open_somehow(struct life *life)
         }
     }
     /* Without a segment to write there is no place for a closing batch. */
-    gw_assert(!life->ended_clean || found.clean || life->disk_has_failed);
+    gw_assert(!life->ended_clean || found.clean || life->disk_has_failed ||
+              life->log_bytes_max != 0);
     pretend_disk_fail(life->disk, pretend.calm ? 0 : life->fail_one_in);
     life->shard.epoch = found.epoch;
     return writer;
 }
 
 /* What a program in another process would find, and the readers of last values. */
-static void check_log(struct life *life)
+static void check_log(struct life *life, struct gw_journal_writer *writer)
 {
     int err = gw_values_reader_open(life->values, &life->reader);
 
     gw_assert(err == 0);
     pretend_disk_watch(life->disk, true);
-    ledger_read_log(life->ledger, PATH, pretend_disk_io(life->disk));
+    (void)gw_journal_writer_prepare(
+        writer); /* a mark that could not be written is late, not lost */
+    ledger_read_log(life->ledger, life_log_path, pretend_disk_io(life->disk));
     pretend_disk_watch(life->disk, false);
     ledger_check_values(life->ledger, life->reader);
 }
@@ -104,8 +111,24 @@ static void check_log(struct life *life)
 void life_follow_log(struct life *life, bool marked)
 {
     pretend_disk_watch(life->disk, true);
-    ledger_follow_log(life->ledger, PATH, pretend_disk_io(life->disk), marked);
+    ledger_follow_log(life->ledger, life_log_path, pretend_disk_io(life->disk), marked);
     pretend_disk_watch(life->disk, false);
+}
+
+void life_step_values(struct life *life)
+{
+    if (life->values->other_is_frozen && values_checkpoint(life->values) != 0)
+        return; /* it stays frozen */
+}
+
+void life_check_log(struct life *life)
+{
+    struct gw_uplink_stat stat;
+
+    gw_uplink_stat(life->uplink, &stat);
+    gw_assert(life->log_bytes_max == 0 ||
+              stat.journal_bytes <= life->log_bytes_max + GW_LANE_BATCH_BYTES);
+    gw_assert(stat.stalled == (stat.pressure == GW_PRESSURE_STOPPED));
 }
 
 /* ---- threads that are none ---- */
@@ -149,6 +172,7 @@ static void make_shards(struct life *life)
         options.lane = gw_uplink_lane(life->uplink, i);
         options.penalties = life->penalties;
         options.values = life->values;
+        options.tls = pretend_tls_context();
         int err = gw_shard_create(&options, &life->shards[i]);
 
         gw_assert(err == 0);
@@ -172,7 +196,7 @@ void life_begin(struct life *life)
 
     pretend_disk_tell(life->disk, false);
     writer = open_somehow(life);
-    check_log(life);
+    check_log(life, writer);
     pretend_disk_tell(life->disk, true);
     make_uplink(life, writer);
     make_shards(life);
@@ -188,6 +212,7 @@ static void count_shard(struct life *life, const struct gw_shard *shard)
     life->counts.logins += gw_counter_read(&metrics->logins);
     life->counts.takeovers += gw_counter_read(&metrics->replaced);
     life->counts.requests += gw_counter_read(&metrics->http_requests);
+    life->counts.revocations += gw_counter_read(&metrics->revocations);
 }
 
 static void end_shards(struct life *life)

@@ -23,11 +23,12 @@ struct life {
     struct gw_shard_options shard; /* as every shard has it, but for what belongs to one life */
     uint32_t shard_count;
     uint32_t segment_bytes, batches_per_lane, checkpoint_s;
-    uint32_t fail_one_in; /* operations of the disk */
-    bool disk_has_failed; /* in one way or another */
-    bool ended_clean;     /* the one before this */
+    uint64_t log_bytes_max, keep_s; /* 0: no bound */
+    uint32_t fail_one_in;           /* operations of the disk */
+    bool disk_has_failed;           /* in one way or another */
+    bool ended_clean;               /* the one before this */
     struct life_counts {
-        uint64_t lives, kills, power_cuts, starts_refused, logins, takeovers, requests;
+        uint64_t lives, kills, power_cuts, starts_refused, logins, takeovers, requests, revocations;
     } counts;
 
     /* of this one */
@@ -47,6 +48,11 @@ void life_begin(struct life *life);
 void life_kill(struct life *life);
 /* What a reader of the log sees now. */
 void life_follow_log(struct life *life, bool marked);
+/* What the thread of the last values does: a checkpoint that failed is tried again. */
+void life_step_values(struct life *life);
+/* The log is no longer than it may be, and what is said of it is so. */
+void life_check_log(struct life *life);
+extern const char life_log_path[];
 /* Every shard has ended. */
 void life_end(struct life *life);
 

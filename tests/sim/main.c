@@ -15,14 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <gw/base/assert.h>
 #include <gw/base/clock.h>
 #include <gw/base/log.h>
-#include <gw/token/writer.h>
-#include <gw/wire/token_text.h>
 
 #include "world.h"
 
-enum { STEPS = 250 };
+enum { STEPS = 250, MAPPED_BYTES_MIN = 32 << 20, TRIMMED_BYTES_MIN = 256 << 20 };
 
 struct plan {
     uint64_t from, count;
@@ -30,59 +29,6 @@ struct plan {
     bool twice;
     const char *list; /* of seeds, one a line, each with what it is for */
 };
-
-/* An index of TOKENS_MAX devices on the real disk: runs only read it. */
-static struct gw_index *make_index(const char *path, struct world_tokens *tokens)
-{
-    struct gw_index_create_options create = {.path = path};
-    struct gw_index_options open = {.path = path};
-    struct gw_product_spec products[] = {
-        {.id = gw_bytes_text("TMPLfree"), .flags = GW_PRODUCT_PLAIN_ALLOWED},
-        {.id = gw_bytes_text("TMPLtold"),
-         .flags = GW_PRODUCT_PLAIN_ALLOWED | GW_PRODUCT_INFO_REQUIRED},
-    };
-    struct gw_index_writer *writer = NULL;
-    struct gw_index *index = NULL;
-    uint32_t org, numbers[2];
-    const char *why = "";
-    struct chance chance = {.state = 99};
-
-    if (gw_index_create(&create, &why) != 0 ||
-        gw_index_writer_open(path, NULL, &writer, &why) != 0 || gw_index_begin(writer) != 0 ||
-        gw_index_org_add(writer, gw_bytes_text("sim"), &org) != 0)
-        goto fail;
-    for (size_t i = 0; i < 2; i++) {
-        products[i].org = org;
-        if (gw_index_product_add(writer, &products[i], &numbers[i]) != 0)
-            goto fail;
-    }
-    tokens->count = TOKENS_MAX;
-    for (uint32_t i = 0; i <= TOKENS_MAX; i++) {
-        uint8_t token[GW_TOKEN_BYTES];
-        struct gw_device_spec device = {.product = numbers[i % 2], .token = token};
-
-        for (size_t b = 0; b < sizeof token; b++)
-            token[b] = (uint8_t)chance_below(&chance, 256);
-        gw_token_to_text(token, tokens->text[i]);
-        if (i == TOKENS_MAX)
-            break;
-        if (gw_index_device_add(writer, &device, &tokens->device[i]) != 0 ||
-            tokens->device[i] >= GW_ARRAY_COUNT(tokens->of_device))
-            goto fail;
-        tokens->of_device[tokens->device[i]] = (uint8_t)i;
-        tokens->needs_info[i] = i % 2 == 1;
-    }
-    if (gw_index_commit(writer) != 0)
-        goto fail;
-    gw_index_writer_close(writer);
-    writer = NULL;
-    if (gw_index_open(&open, &index, &why) == 0)
-        return index;
-fail:
-    fprintf(stderr, "sim: index %s: %s\n", path, why);
-    gw_index_writer_close(writer);
-    return NULL;
-}
 
 static void remove_index(const char *path)
 {
@@ -127,13 +73,13 @@ static void add(struct world_result *total, const struct world_result *result)
         to[i] += from[i];
 }
 
-static bool run_seed(uint64_t seed, const struct plan *plan, struct gw_index *index,
-                     const struct world_tokens *tokens, struct world_result *total)
+static bool run_seed(uint64_t seed, const struct plan *plan, struct registry *registry,
+                     struct world_result *total)
 {
     current_seed = seed;
-    struct world_result result = world_run(seed, plan->steps, index, tokens);
+    struct world_result result = world_run(seed, plan->steps, registry);
 
-    if (plan->twice && world_run(seed, plan->steps, index, tokens).trace != result.trace) {
+    if (plan->twice && world_run(seed, plan->steps, registry).trace != result.trace) {
         fprintf(stderr, "sim: seed %" PRIu64 " ran differently the second time\n", seed);
         return false;
     }
@@ -144,8 +90,8 @@ static bool run_seed(uint64_t seed, const struct plan *plan, struct gw_index *in
 }
 
 /* Seeds of a file: a line begins with its seed, or with '#'. */
-static bool run_list(const struct plan *plan, struct gw_index *index,
-                     const struct world_tokens *tokens, struct world_result *total, uint64_t *count)
+static bool run_list(const struct plan *plan, struct registry *registry, struct world_result *total,
+                     uint64_t *count)
 {
     FILE *file = fopen(plan->list, "r");
     char line[256];
@@ -159,7 +105,7 @@ static bool run_list(const struct plan *plan, struct gw_index *index,
 
         if (end == line)
             continue;
-        fine = run_seed(seed, plan, index, tokens, total);
+        fine = run_seed(seed, plan, registry, total);
         ++*count;
     }
     if (file != NULL)
@@ -186,22 +132,25 @@ static void tell(const struct world_result *total, uint64_t count, double second
            "  devices: %" PRIu64 " logins, %" PRIu64 " takeovers, %" PRIu64
            " frames from others, %" PRIu64 " over HTTP, %" PRIu64 " from the operator, %" PRIu64
            " values asked for\n"
+           "  tokens: %" PRIu64 " changes, %" PRIu64 " sessions ended by them\n"
+           "  readers: %" PRIu64 " updates read, %" PRIu64 " times some were gone\n"
            "  updates: %" PRIu64 " durable, %" PRIu64 " acknowledged, %" PRIu64
            " lost with their connections; %" PRIu64 " HTTP requests\n",
            count, seconds, total->steps, total->completions, total->faults, life->lives,
            life->kills, life->power_cuts, life->starts_refused, life->logins, life->takeovers,
-           total->bridged, total->forwarded, total->told, total->synced, total->durable,
-           total->acknowledged, total->lost, life->requests);
+           total->bridged, total->forwarded, total->told, total->synced, total->changes,
+           life->revocations, total->read, total->gaps, total->durable, total->acknowledged,
+           total->lost, life->requests);
 }
 
 /* A simulation in which nothing happens proves nothing. */
 static bool something_happened(const struct world_result *total)
 {
     return total->acknowledged > 0 && total->life.logins > 0 && total->life.requests > 0 &&
-           total->synced > 0;
+           total->synced > 0 && total->life.revocations > 0;
 }
 
-static int run(const struct plan *plan, struct gw_index *index, const struct world_tokens *tokens)
+static int run(const struct plan *plan, struct registry *registry)
 {
     struct world_result total = {.trace = 0};
     double start = seconds_now();
@@ -209,10 +158,10 @@ static int run(const struct plan *plan, struct gw_index *index, const struct wor
     bool fine = true;
 
     if (plan->list != NULL) {
-        fine = run_list(plan, index, tokens, &total, &count);
+        fine = run_list(plan, registry, &total, &count);
     } else {
         while (fine && count < plan->count)
-            fine = run_seed(plan->from + count++, plan, index, tokens, &total);
+            fine = run_seed(plan->from + count++, plan, registry, &total);
     }
     if (!fine)
         return 1;
@@ -259,20 +208,19 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    static struct world_tokens tokens;
+    static struct registry registry;
     (void)signal(SIGABRT, on_abort);
     /* A world is made and unmade some hundred times a second: its memory stays with us. */
-    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    gw_assert(mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN) == 1);
+    gw_assert(mallopt(M_TRIM_THRESHOLD, TRIMMED_BYTES_MIN) == 1);
     char path[] = "/tmp/tollgate-sim-XXXXXX";
 
     gw_log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), GW_LOG_LOGFMT, GW_LOG_ERROR);
     if (mkdtemp(path) == NULL)
         return 1;
-    struct gw_index *index = make_index(path, &tokens);
-    int code = index == NULL ? 1 : run(&plan, index, &tokens);
+    int code = registry_make(&registry, path) ? run(&plan, &registry) : 1;
 
-    gw_index_close(index);
+    registry_close(&registry);
     remove_index(path);
     return code;
 }

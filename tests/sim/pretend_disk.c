@@ -16,11 +16,13 @@ enum {
     OPEN_MAX = 64,
     PATH_BYTES = 96,
     CHANGES_MAX = 64,
+    READ_FAILS_LESS = 4, /* often than other operations */
     NOBODY = UINT32_MAX,
 };
 
 struct name {
-    char path[PATH_BYTES]; /* "": none */
+    uint32_t hash;
+    char path[PATH_BYTES];
     uint32_t file;
 };
 
@@ -58,15 +60,27 @@ struct pretend_disk {
 
     uint32_t fail_one_in, die_in; /* 0: not */
     bool full, tells, watched, dead;
+    bool read_failed; /* the last one; the next one does not */
     uint64_t faults;
 };
 
 /* ---- names ---- */
 
+static uint32_t hash_of(const char *path)
+{
+    uint32_t hash = 2166136261;
+
+    while (*path != '\0')
+        hash = (hash ^ (uint8_t)*path++) * 16777619;
+    return hash;
+}
+
 static struct name *find(struct tree *tree, const char *path)
 {
+    uint32_t hash = hash_of(path);
+
     for (uint32_t i = 0; i < tree->count; i++)
-        if (strcmp(tree->names[i].path, path) == 0)
+        if (tree->names[i].hash == hash && strcmp(tree->names[i].path, path) == 0)
             return &tree->names[i];
     return NULL;
 }
@@ -78,6 +92,7 @@ static void set(struct tree *tree, const char *path, uint32_t file)
     if (name == NULL) {
         gw_assert(tree->count < FILES_MAX);
         name = &tree->names[tree->count++];
+        name->hash = hash_of(path);
         (void)snprintf(name->path, sizeof name->path, "%s", path);
     }
     name->file = file;
@@ -214,6 +229,19 @@ static int begin(struct pretend_disk *disk)
     return chance_one_in(disk->chance, 3) ? -ENOSPC : -EIO;
 }
 
+/* The same for a read: one that failed is not the disk's last word. */
+static int begin_read(struct pretend_disk *disk)
+{
+    bool may_fail = !disk->watched && disk->fail_one_in != 0 && !disk->read_failed;
+
+    if (!lives(disk))
+        return -EIO;
+    disk->read_failed =
+        may_fail && chance_one_in(disk->chance, READ_FAILS_LESS * disk->fail_one_in);
+    disk->faults += disk->read_failed;
+    return disk->read_failed ? -EIO : 0;
+}
+
 bool pretend_disk_allows(struct pretend_disk *disk)
 {
     return begin(disk) == 0;
@@ -226,7 +254,7 @@ static int disk_open(void *context, const char *path, int flags, mode_t mode)
     struct pretend_disk *disk = context;
     struct name *name = find(&disk->seen, path);
     struct descriptor opened = {.used = true, .file = NOBODY};
-    int err = (flags & O_CREAT) != 0 ? begin(disk) : lives(disk) ? 0 : -EIO;
+    int err = (flags & O_CREAT) != 0 ? begin(disk) : begin_read(disk);
     int fd = 0;
 
     (void)mode;
@@ -270,9 +298,10 @@ static int disk_close(void *context, int fd)
 static ssize_t disk_pread(void *context, int fd, void *buffer, size_t bytes, uint64_t offset)
 {
     struct pretend_disk *disk = context;
+    int err = begin_read(disk);
 
-    if (!lives(disk))
-        return -EIO;
+    if (err != 0)
+        return err;
     return (ssize_t)pretend_file_read(file_at(disk, fd), buffer, bytes, offset);
 }
 
@@ -375,6 +404,11 @@ static int disk_sync(void *context, int fd)
     return 0;
 }
 
+static void disk_forget(void *context, int fd, uint64_t offset)
+{
+    pretend_file_forget(file_at(context, fd), offset);
+}
+
 static int disk_truncate(void *context, int fd, uint64_t bytes)
 {
     struct pretend_disk *disk = context;
@@ -389,7 +423,9 @@ static int64_t disk_size(void *context, int fd)
 {
     struct pretend_disk *disk = context;
 
-    return lives(disk) ? (int64_t)file_at(disk, fd)->seen.size : -EIO;
+    int err = begin_read(disk);
+
+    return err == 0 ? (int64_t)file_at(disk, fd)->seen.size : err;
 }
 
 static int disk_rename(void *context, const char *from, const char *to)
@@ -434,7 +470,7 @@ static int disk_list(void *context, const char *path, int (*visit)(void *, const
                      void *visitor)
 {
     struct pretend_disk *disk = context;
-    int err = lives(disk) ? 0 : -EIO;
+    int err = begin_read(disk);
 
     for (uint32_t i = 0; i < disk->seen.count && err == 0; i++)
         if (is_in(disk->seen.names[i].path, path))
@@ -492,6 +528,7 @@ struct pretend_disk *pretend_disk_create(struct chance *chance, uint64_t seed,
         .pwritev = disk_pwritev,
         .fdatasync = disk_sync,
         .fsync = disk_sync,
+        .forget = disk_forget,
         .truncate = disk_truncate,
         .size = disk_size,
         .rename = disk_rename,

@@ -6,7 +6,7 @@
  *
  * What is in a directory reaches the disk in the order in which it was done, as with a journaling
  * file system, and for certain with an fsync of the directory. Directories themselves are always
- * there. Reading never fails.
+ * there. A read that fails succeeds when it is repeated.
  */
 #ifndef SIM_PRETEND_DISK_H
 #define SIM_PRETEND_DISK_H

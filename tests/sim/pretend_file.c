@@ -158,20 +158,32 @@ static void reach_disk_or_not(struct pretend_file *file, struct chance *chance, 
         copy(&file->stable, &file->seen, from, to);
 }
 
-static void reach_disk_or_revert(struct pretend_file *file, struct chance *chance, size_t from,
-                                 size_t to)
+static void reach_disk_or_not_any_more(struct pretend_file *file, struct chance *chance,
+                                       size_t from, size_t to)
 {
-    if (chance_one_in(chance, 2))
+    switch (chance_below(chance, 3)) {
+    case 0:
         copy(&file->stable, &file->seen, from, to);
-    else
+        break;
+    case 1:
         copy(&file->seen, &file->stable, from, to);
+        break;
+    default: /* memory goes on to show it */
+        break;
+    }
 }
 
 void pretend_file_sync_failed(struct pretend_file *file, struct chance *chance)
 {
     settle_size(file);
-    each_piece(file, chance, reach_disk_or_revert);
+    each_piece(file, chance, reach_disk_or_not_any_more);
     file->dirty_count = 0;
+}
+
+void pretend_file_forget(struct pretend_file *file, size_t offset)
+{
+    if (file->dirty_count == 0 && offset < file->seen.size)
+        copy(&file->seen, &file->stable, offset, file->seen.size);
 }
 
 void pretend_file_write_back(struct pretend_file *file, struct chance *chance)

@@ -39,10 +39,12 @@ void pretend_file_resize(struct pretend_file *file, size_t size);
 /* All of it is on the disk; what had been dirty is for the caller to see before. */
 void pretend_file_sync(struct pretend_file *file);
 /*
- * The sync failed: each dirty sector is on the disk, or is again what the disk has, and the kernel
- * has forgotten that there was anything to write.
+ * The sync failed: each dirty sector is on the disk, or is again what the disk has, or goes on to
+ * be read as it was written; and the kernel has forgotten that there was anything to write.
  */
 void pretend_file_sync_failed(struct pretend_file *file, struct chance *chance);
+/* What is read from here on is what the disk has; only of a file that is not dirty. */
+void pretend_file_forget(struct pretend_file *file, size_t offset);
 /* The kernel writes some of what is dirty on its own. */
 void pretend_file_write_back(struct pretend_file *file, struct chance *chance);
 /* Of what is dirty the disk has all, nothing, or any sectors; of two sizes one. */

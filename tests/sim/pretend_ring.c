@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gw/base/assert.h>
 #include <gw/base/slab.h>
 
-enum { BACKLOG = 512, OPS_MAX = 1 << 10, READY_MAX = 1 << 11 };
+enum { LISTENERS = 2, BACKLOG = 256, OPS_MAX = 1 << 10, READY_MAX = 1 << 11 };
 
 struct pretend_world pretend;
 
@@ -19,6 +20,7 @@ struct op {
     enum gw_op_kind kind;
     uint32_t slot, generation;
     struct gw_bytes bytes; /* SEND */
+    uint32_t listener;     /* ACCEPT */
     struct sockaddr_storage *peer;
     socklen_t *peer_bytes;
     bool event;     /* POLL: something happened since it was last reported */
@@ -29,11 +31,11 @@ struct op {
 struct gw_ring {
     struct gw_ring_options options;
     struct connection **files; /* by slot */
-    struct connection *backlog[BACKLOG];
-    uint32_t backlog_head, backlog_tail;
-    struct op ops[OPS_MAX];
-    uint32_t ops_high; /* no used op from here on */
-    struct gw_completion ready[READY_MAX];
+    struct backlog {
+        struct connection *waits[BACKLOG];
+        uint32_t head, tail;
+    } backlogs[LISTENERS];
+    uint32_t ops_high; /* no op from here on */
     uint32_t ready_head, ready_tail;
     uint32_t ready_now; /* of these, what this turn sees: an overflown queue gives the rest later */
     uint8_t *buffers;
@@ -42,6 +44,10 @@ struct gw_ring {
     struct gw_ring_stat stat;
     bool woken;
     bool dead; /* its process was killed */
+
+    /* not zeroed when it is made */
+    struct op ops[OPS_MAX];
+    struct gw_completion ready[READY_MAX];
 };
 
 /* ---- connections, the device's side ---- */
@@ -58,18 +64,22 @@ static void note_event(struct connection *connection)
             ring->ops[i].event = true;
 }
 
-void connection_open(struct connection *connection, struct gw_ring *ring, uint16_t port)
+struct connection *connection_open(struct gw_ring *ring, uint32_t listener, uint16_t port)
 {
-    memset(connection, 0, sizeof *connection);
+    struct connection *connection = malloc(sizeof *connection);
+    struct backlog *backlog = &ring->backlogs[listener];
+
+    gw_assert(connection != NULL && listener < LISTENERS);
+    memset(connection, 0, offsetof(struct connection, up)); /* pipes begin empty */
+    connection->up.head = connection->up.tail = connection->down.head = connection->down.tail = 0;
     connection->ring = ring;
     connection->port = port;
     connection->number = ++pretend.connections;
-    if (ring->backlog_tail - ring->backlog_head == BACKLOG) {
-        connection->reset = true;
-        connection->gateway_closed = true;
-        return;
-    }
-    ring->backlog[ring->backlog_tail++ % BACKLOG] = connection;
+    if (backlog->tail - backlog->head == BACKLOG)
+        connection->reset = connection->gateway_closed = true;
+    else
+        backlog->waits[backlog->tail++ % BACKLOG] = connection;
+    return connection;
 }
 
 static uint32_t pipe_room(struct pipe *pipe)
@@ -122,10 +132,10 @@ static struct op *queue_op(struct gw_ring *ring, enum gw_op_kind kind, uint32_t 
 {
     uint32_t i = 0;
 
-    while (i < OPS_MAX && ring->ops[i].used)
+    while (i < ring->ops_high && ring->ops[i].used)
         i++;
     gw_assert(i < OPS_MAX);
-    if (i >= ring->ops_high)
+    if (i == ring->ops_high)
         ring->ops_high = i + 1;
     ring->ops[i] = (struct op){
         .used = true,
@@ -162,19 +172,21 @@ static struct connection *file_of(const struct gw_ring *ring, const struct op *o
 static bool run_accept(struct gw_ring *ring, struct op *op)
 {
     struct sockaddr_in *peer = (struct sockaddr_in *)op->peer;
+    struct backlog *backlog = &ring->backlogs[op->listener];
 
     if (!pretend.calm && chance_one_in(&pretend.chance, 400)) {
         pretend.seen.accept_errors++;
         complete(ring, op, chance_one_in(&pretend.chance, 2) ? -ENFILE : -ECONNABORTED, true);
         return true;
     }
-    if (ring->backlog_head == ring->backlog_tail)
+    if (backlog->head == backlog->tail)
         return false;
-    struct connection *connection = ring->backlog[ring->backlog_head++ % BACKLOG];
+    struct connection *connection = backlog->waits[backlog->head++ % BACKLOG];
 
     gw_assert(ring->files[op->slot] == NULL); /* a slot is not used before its file is closed */
     ring->files[op->slot] = connection;
     connection->accepted = true;
+    connection->accepted_ns = pretend.now_ns;
     connection->slot = op->slot;
     memset(peer, 0, sizeof *peer);
     peer->sin_family = AF_INET;
@@ -317,11 +329,12 @@ static bool run(struct gw_ring *ring, struct op *op)
 int gw_ring_create(const struct gw_ring_options *options, struct gw_ring **out, char *why,
                    size_t why_bytes)
 {
-    struct gw_ring *ring = calloc(1, sizeof *ring);
+    struct gw_ring *ring = malloc(sizeof *ring);
 
     (void)why;
     (void)why_bytes;
     gw_assert(ring != NULL);
+    memset(ring, 0, offsetof(struct gw_ring, ops));
     ring->options = *options;
     ring->files = calloc(options->files, sizeof(struct connection *));
     ring->buffers = malloc((size_t)options->buffers * options->buffer_bytes);
@@ -351,7 +364,8 @@ void gw_ring_accept(struct gw_ring *ring, int listener, uint32_t slot, uint32_t 
 {
     struct op *op = queue_op(ring, GW_OP_ACCEPT, slot, generation);
 
-    (void)listener;
+    gw_assert(listener >= 0 && listener < LISTENERS);
+    op->listener = (uint32_t)listener;
     op->peer = peer;
     op->peer_bytes = peer_bytes;
 }
@@ -512,8 +526,9 @@ void pretend_ring_kill(struct gw_ring *ring)
     for (uint32_t slot = 0; slot < ring->options.files; slot++)
         if (ring->files[slot] != NULL)
             cut_off(ring->files[slot]);
-    while (ring->backlog_head != ring->backlog_tail)
-        cut_off(ring->backlog[ring->backlog_head++ % BACKLOG]);
+    for (struct backlog *backlog = ring->backlogs; backlog < ring->backlogs + LISTENERS; backlog++)
+        while (backlog->head != backlog->tail)
+            cut_off(backlog->waits[backlog->head++ % BACKLOG]);
 }
 
 uint32_t pretend_ring_buffers_on_loan(const struct gw_ring *ring)

@@ -18,18 +18,19 @@ struct pipe {
     uint32_t head, tail; /* filled: [head, tail); moved to the front when it is empty */
 };
 
-/* A connection between a pretend device and a shard. Owned by the device. */
+/* A connection between a pretend device and a shard. Owned by the device, who frees it. */
 struct connection {
-    struct pipe up, down; /* device to gateway, gateway to device             */
-    bool device_closed;   /* FIN from the device                              */
-    bool reset;           /* either side is gone for good                     */
-    bool gateway_shut;    /* FIN from the gateway                             */
-    bool gateway_closed;  /* the gateway's file is closed                     */
+    bool device_closed;  /* FIN from the device                              */
+    bool reset;          /* either side is gone for good                     */
+    bool gateway_shut;   /* FIN from the gateway                             */
+    bool gateway_closed; /* the gateway's file is closed                     */
     bool accepted;
+    uint64_t accepted_ns;
     struct gw_ring *ring; /* where it is or waits to be accepted              */
     uint32_t slot;        /* its file there, once accepted                    */
     uint16_t port;        /* tells it apart in records                        */
     uint32_t number;      /* of all connections of the run, from 1            */
+    struct pipe up, down; /* device to gateway, gateway to device             */
 };
 
 struct pretend_world {
@@ -41,7 +42,7 @@ struct pretend_world {
     uint64_t trace; /* hash of everything that was decided, to compare two runs */
     struct {
         uint64_t completions, short_reads, no_buffers, ended_multishots, accept_errors, overflows,
-            index_failures;
+            index_gaps, index_failed_ns;
     } seen;
 };
 
@@ -53,7 +54,7 @@ static inline void pretend_trace(uint64_t what)
 }
 
 /* The device's side. */
-void connection_open(struct connection *connection, struct gw_ring *ring, uint16_t port);
+struct connection *connection_open(struct gw_ring *ring, uint32_t listener, uint16_t port);
 /* False when the pipe is full or the gateway is gone. */
 bool connection_write(struct connection *connection, const void *bytes, uint32_t count);
 uint32_t connection_read(struct connection *connection, void *bytes, uint32_t count);

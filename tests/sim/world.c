@@ -6,35 +6,45 @@
 #include <gw/base/assert.h>
 
 #include "client.h"
+#include "consumer.h"
 #include "operator.h"
+#include "pretend_index.h"
+#include "pretend_memory.h"
 #include "pretend_store.h"
+#include "pretend_tls.h"
 
 enum {
     HASH_SEED = 12345,
     DEVICES_MAX = 40,
     CLIENTS_MAX = 6,
-    CALM_NS = 800000000,
-    CALM_STEPS = 50, /* every deadline passes                         */
-    HUSH_STEPS = 15, /* shorter than the silence that closes a session */
+    CALM_NS = 1600000000,
+    CALM_STEPS = 25, /* every deadline passes                         */
+    HUSH_STEPS = 7,  /* shorter than the silence that closes a session */
+    ANSWERED_STEPS = 6,
     STOP_STEPS = 200,
     TURNS_MAX = 30,
     OLD_CONNECTIONS_MAX = 1024,
+    INDEX_FAILS_ONE_IN = 300,
 };
 
 struct world {
     struct chance chance;
+    struct world_tokens tokens;
     struct life life;
     struct surroundings around;
+    struct registrar registrar;
     struct device devices[DEVICES_MAX];
     uint32_t device_count;
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
     struct operator operator;
+    struct consumer follower, onlooker;          /* with a cursor and without */
     struct connection *old[OLD_CONNECTIONS_MAX]; /* their device left; the gateway has not yet */
     uint32_t old_count;
     uint32_t pace_ns;    /* a step takes as long, at most       */
     uint32_t next_event; /* step                                */
     uint32_t full_until; /* step                                */
+    uint32_t index_fails_one_in;
     bool stopping;
 };
 
@@ -51,27 +61,33 @@ static void on_durable(void *context, const struct gw_batch *batch, const struct
 }
 
 /* One draw after the other: their order within an initializer would be the compiler's. */
-static void make_life(struct world *w, struct gw_index *index)
+static void make_life(struct world *w, const struct registry *registry)
 {
     static const uint32_t fail_one_in[] = {0, 0, 300, 40};
+    static const uint32_t logs_of_segments[] = {0, 0, 2, 3, 6};
     struct chance *chance = &w->chance;
     struct life *life = &w->life;
     struct gw_shard_options *shard = &life->shard;
 
     life->chance = chance;
-    life->ledger = w->around.ledger;
-    life->index = index;
+    life->index = registry->index;
     life->disk = pretend_disk_create(chance, HASH_SEED, on_durable, w);
     life->shard_count = 1 + chance_below(chance, SHARDS_MAX);
     life->segment_bytes = (16 << 10) << chance_below(chance, 3);
     life->batches_per_lane = GW_LANE_BATCHES_MIN;
     life->checkpoint_s = 1 + chance_below(chance, 3);
+    uint32_t segments = logs_of_segments[chance_below(chance, GW_ARRAY_COUNT(logs_of_segments))];
+
+    if (segments != 0) /* and a batch, which may be longer than a segment here */
+        life->log_bytes_max = (uint64_t)segments * life->segment_bytes + GW_LANE_BATCH_BYTES;
+    life->keep_s = chance_one_in(chance, 4) ? 1 + chance_below(chance, 20) : 0;
     life->fail_one_in = fail_one_in[chance_below(chance, GW_ARRAY_COUNT(fail_one_in))];
     pretend_disk_fail(life->disk, life->fail_one_in);
     w->life.disk_has_failed = life->fail_one_in != 0;
     pretend_store_begin(life->disk);
     *shard = (struct gw_shard_options){
-        .handshakes_max = 8,
+        .handshakes_per_turn = 2,
+        .handshake_age_s_max = 8,
         .tx_bytes_max = 2048,
         .held_bytes_max = 512,
         .downlink_pending_max = 4,
@@ -102,11 +118,15 @@ static void make_life(struct world *w, struct gw_index *index)
                  .points_max = 16,
                  .point_age_s_max = 86400,
                  .request_s_max = 20,
-                 .idle_s_max = 60},
+                 .idle_s_max = 60,
+                 .websocket = true,
+                 .websocket_message_bytes_max = 512},
         .ring = {.files = 64, .buffer_bytes = 512},
-        .listeners = {{.fd = 0, .tls = false}},
-        .listener_count = 1,
+        .listeners = {{.fd = 0, .tls = false}, {.fd = 1, .tls = true}},
+        .listener_count = 2,
     };
+    shard->handshakes_max = 1 + chance_below(chance, 8);
+    shard->stranger_s_max = 2 + chance_below(chance, 6);
     shard->sessions_max = 8 + chance_below(chance, 40);
     shard->accepts_pending = 1 + chance_below(chance, 6);
     shard->chunk_count = 16 + chance_below(chance, 100);
@@ -128,15 +148,18 @@ static void make_devices(struct world *w)
         /* Now and then one has a token that is in no index. */
         device->token = chance_one_in(&w->chance, 20) ? tokens : chance_below(&w->chance, used);
         device->stranger = chance_one_in(&w->chance, 20);
+        device->seals = chance_one_in(&w->chance, 3);
+        device->wraps = chance_one_in(&w->chance, 4);
+        device_take_token(device, w->around.tokens);
         device->back_ns = pretend.now_ns + (uint64_t)chance_below(&w->chance, 1000) * 1000000;
     }
     w->client_count = chance_below(&w->chance, CLIENTS_MAX + 1);
     for (uint32_t i = 0; i < w->client_count; i++)
-        w->clients[i] = (struct client){.number = i, .back_ns = pretend.now_ns};
+        w->clients[i] = (struct client){
+            .number = i, .back_ns = pretend.now_ns, .seals = chance_one_in(&w->chance, 3)};
 }
 
-static struct world *make_world(uint64_t seed, struct gw_index *index,
-                                const struct world_tokens *tokens)
+static struct world *make_world(uint64_t seed, struct registry *registry)
 {
     static const uint32_t paces_ns[] = {3000000, 20000000, 20000000, 200000000};
     struct world *w = aligned_alloc(GW_CACHE_LINE, sizeof *w);
@@ -148,9 +171,21 @@ static struct world *make_world(uint64_t seed, struct gw_index *index,
     pretend.chance.state = seed ^ UINT64_C(0xABCDEF);
     pretend.now_ns = UINT64_C(1000000000);
     pretend.wall_us = UINT64_C(1700000000000000);
-    w->around = (struct surroundings){
-        .tokens = tokens, .ledger = ledger_create(tokens), .chance = &w->chance};
-    make_life(w, index);
+    w->registrar = (struct registrar){
+        .registry = registry, .tokens = &w->tokens, .life = &w->life, .chance = &w->chance};
+    registrar_begin_world(&w->registrar);
+    w->index_fails_one_in = chance_one_in(&w->chance, 2) ? INDEX_FAILS_ONE_IN : 0;
+    pretend_index_fail(&pretend.chance, w->index_fails_one_in);
+    make_life(w, registry);
+    w->life.ledger = ledger_create(&w->tokens, w->life.log_bytes_max != 0 || w->life.keep_s != 0);
+    w->follower =
+        (struct consumer){.cursor = "follower", .ledger = w->life.ledger, .chance = &w->chance};
+    w->onlooker = (struct consumer){.ledger = w->life.ledger, .chance = &w->chance};
+    pretend_disk_watch(w->life.disk, true);
+    consumer_begin(&w->follower, life_log_path, pretend_disk_io(w->life.disk));
+    pretend_disk_watch(w->life.disk, false);
+    w->around =
+        (struct surroundings){.tokens = &w->tokens, .ledger = w->life.ledger, .chance = &w->chance};
     w->around.rings = w->life.rings;
     w->around.ring_count = w->life.shard_count;
     w->pace_ns = paces_ns[chance_below(&w->chance, GW_ARRAY_COUNT(paces_ns))];
@@ -164,11 +199,19 @@ static void begin(struct world *w)
 {
     life_begin(&w->life);
     operator_begin(&w->operator);
+    registrar_begin_life(&w->registrar);
+}
+
+static void die(struct world *w)
+{
+    consumer_stop(&w->follower);
+    consumer_stop(&w->onlooker);
+    life_kill(&w->life);
 }
 
 static void kill_and_begin(struct world *w)
 {
-    life_kill(&w->life);
+    die(w);
     begin(w);
 }
 
@@ -198,27 +241,30 @@ static void forget_old_connections(struct world *w)
 static void step_people(struct world *w)
 {
     for (uint32_t i = 0; i < w->device_count; i++) {
-        struct connection *before = w->devices[i].connection;
+        struct connection *before = w->devices[i].wire.connection;
 
         if (!pretend.calm && chance_below(&w->chance, 3) != 0)
             continue;
         device_step(&w->devices[i], &w->around);
-        retire_connection(w, before, w->devices[i].connection);
+        retire_connection(w, before, w->devices[i].wire.connection);
     }
     for (uint32_t i = 0; i < w->client_count; i++) {
-        struct connection *before = w->clients[i].connection;
+        struct connection *before = w->clients[i].wire.connection;
 
         client_step(&w->clients[i], &w->around);
-        retire_connection(w, before, w->clients[i].connection);
+        retire_connection(w, before, w->clients[i].wire.connection);
     }
     operator_step(&w->operator, w->life.shards[0], w->around.tokens, &w->chance,
                   !pretend.hush && !w->stopping);
+    registrar_step(&w->registrar, !pretend.calm && !w->stopping);
     forget_old_connections(w);
 }
 
 /* A shard that sleeps is not turned: a wake that it did not ask for, or did not get, is missed. */
-static bool is_awake(const struct world *w, uint32_t shard)
+static bool is_awake(void *context, uint32_t shard)
 {
+    const struct world *w = context;
+
     return pretend_ring_has_work(w->life.rings[shard]) ||
            pretend.now_ns >= w->life.sleeps_until_ns[shard];
 }
@@ -228,6 +274,7 @@ static void turn(struct world *w, uint32_t shard)
     struct life *life = &w->life;
 
     life->ended[shard] = !gw_shard_turn(life->shards[shard], 0);
+    registrar_turned(&w->registrar, shard);
     if (chance_one_in(&w->chance, 4))
         gw_shard_check(life->shards[shard]);
     if (life->ended[shard])
@@ -266,11 +313,20 @@ static void step_uplink(struct world *w)
     (void)gw_uplink_step(w->life.uplink);
     if (chance_one_in(&w->chance, 6))
         gw_uplink_rest(w->life.uplink);
+    if (chance_one_in(&w->chance, 4))
+        life_step_values(&w->life);
 }
 
-/* Who looks on. */
+static void step_consumers(struct world *w)
+{
+    consumer_step(&w->follower, life_log_path, w->life.disk);
+    consumer_step(&w->onlooker, life_log_path, w->life.disk);
+}
+
+/* What anybody could see now. */
 static void step_readers(struct world *w)
 {
+    life_check_log(&w->life);
     if (chance_one_in(&w->chance, 64))
         ledger_check_values(w->life.ledger, w->life.reader);
     if (chance_one_in(&w->chance, 64))
@@ -287,8 +343,11 @@ static void step(struct world *w)
     /* When it is calm a step is long, and whatever is there to do is done in it. */
     for (int turns = 0; step_shards(w) && pretend.calm && turns < TURNS_MAX; turns++)
         step_uplink(w);
+    if (!w->stopping)
+        registrar_check(&w->registrar, is_awake, w);
     step_uplink(w);
-    if (pretend_disk_is_dead(w->life.disk)) /* in the middle of what the uplink did */
+    step_consumers(w);
+    if (pretend_disk_is_dead(w->life.disk)) /* in the middle of what was done to it */
         kill_and_begin(w);
     step_readers(w);
 }
@@ -298,6 +357,7 @@ static void step(struct world *w)
 static void calm_down(struct world *w)
 {
     pretend.calm = true;
+    pretend_index_fail(NULL, 0);
     pretend_disk_die_in(w->life.disk, 0);
     pretend_disk_fail(w->life.disk, 0);
     pretend_disk_fill(w->life.disk, false);
@@ -317,6 +377,8 @@ static void stop(struct world *w)
             all = all && w->life.ended[i];
     }
     gw_assert(all);
+    consumer_stop(&w->follower);
+    consumer_stop(&w->onlooker);
     life_end(&w->life);
     w->stopping = false;
 }
@@ -326,6 +388,7 @@ static void restart(struct world *w)
     calm_down(w);
     stop(w);
     pretend.calm = false;
+    pretend_index_fail(&pretend.chance, w->index_fails_one_in);
     pretend_disk_fail(w->life.disk, w->life.fail_one_in);
     begin(w);
 }
@@ -352,11 +415,11 @@ static void befall(struct world *w, uint32_t now)
     if (now < w->next_event)
         return;
     w->next_event = now + 20 + chance_below(chance, 200);
-    switch (chance_below(chance, 8)) {
+    switch (chance_below(chance, 9)) {
     case 0:
-        life_kill(&w->life);
-        if (chance_one_in(chance, 4))
-            pretend_store_damage();
+        die(w);
+        if (chance_one_in(chance, 4) && !ledger_may_be_cut(w->life.ledger))
+            pretend_store_damage();   /* it is made anew of what the log has */
         if (chance_one_in(chance, 4)) /* again, while it starts */
             pretend_disk_die_in(w->life.disk, 1 + chance_below(chance, 60));
         begin(w);
@@ -380,6 +443,10 @@ static void befall(struct world *w, uint32_t now)
         pretend.now_ns += UINT64_C(30000000000);
         pretend.wall_us += 30000000;
         break;
+    case 7: /* new certificates */
+        for (uint32_t i = 0; i < w->life.shard_count; i++)
+            gw_shard_tls_set(w->life.shards[i], pretend_tls_context());
+        break;
     default:
         break;
     }
@@ -387,38 +454,61 @@ static void befall(struct world *w, uint32_t now)
 
 /* ---- the end ---- */
 
-/* One live session per token, as far as the shards know. */
-static void check_one_live_per_device(const struct world *w)
+/* One live session per token, as far as the shards know, and none by a token that is no good. */
+static void check_live_sessions(const struct world *w)
 {
-    bool seen[GW_ARRAY_COUNT(w->around.tokens->of_device)] = {false};
+    const struct world_tokens *tokens = &w->tokens;
+    bool seen[GW_ARRAY_COUNT(tokens->of_device)] = {false};
 
     for (uint32_t i = 0; i < w->life.shard_count; i++) {
         uint32_t device, cursor = 0;
 
         while ((device = gw_shard_next_live(w->life.shards[i], &cursor)) != 0) {
             gw_assert(device < GW_ARRAY_COUNT(seen) && !seen[device]);
+            gw_assert(tokens->fate[tokens->of_device[device]].is_good);
             seen[device] = true;
         }
     }
 }
 
+/* The same, as the devices know it. */
+static void check_served_devices(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->device_count; i++) {
+        const struct device *device = &w->devices[i];
+
+        gw_assert(!device_is_served(device) ||
+                  token_was_good(&w->tokens, device->token, device->drawn, pretend.now_ns));
+    }
+}
+
+/* To be answered: in a step each, a handshake's messages, a request, an answer. */
+static bool has_had_time(const struct wire *wire)
+{
+    const struct connection *connection = wire->connection;
+
+    return connection != NULL && connection->accepted &&
+           pretend.now_ns - connection->accepted_ns > ANSWERED_STEPS * (uint64_t)CALM_NS;
+}
+
 static void settle(struct world *w)
 {
     calm_down(w);
+    registrar_last_word(&w->registrar);
     for (int i = 0; i < CALM_STEPS; i++)
         step(w);
     pretend.hush = true;
     for (int i = 0; i < HUSH_STEPS; i++)
         step(w);
-    check_one_live_per_device(w);
+    check_live_sessions(w);
+    check_served_devices(w);
     for (uint32_t i = 0; i < w->life.shard_count; i++) /* every message was answered */
         gw_assert(gw_counter_read(&gw_shard_metrics(w->life.shards[i])->downlinks_pending) == 0);
     gw_assert(operator_waits(&w->operator) == 0);
     for (uint32_t i = 0; i < w->device_count; i++) /* nothing waits for ever on a sound disk */
-        gw_assert(w->devices[i].connection == NULL || w->devices[i].ping.id == 0);
+        gw_assert(w->devices[i].wire.connection == NULL || w->devices[i].ping.id == 0);
     for (uint32_t i = 0; i < w->client_count; i++)
-        gw_assert(w->clients[i].connection == NULL || !w->clients[i].connection->accepted ||
-                  w->clients[i].request_count == 0);
+        gw_assert(w->clients[i].request_count == 0 || !has_had_time(&w->clients[i].wire));
 }
 
 static struct world_result add_up(struct world *w)
@@ -428,10 +518,13 @@ static struct world_result add_up(struct world *w)
         .completions = pretend.seen.completions,
         .faults = pretend_disk_faults(w->life.disk) + pretend.seen.accept_errors +
                   pretend.seen.no_buffers + pretend.seen.ended_multishots +
-                  pretend.seen.short_reads + pretend.seen.overflows,
+                  pretend.seen.short_reads + pretend.seen.overflows + pretend_index_failures(),
         .acknowledged = ledger_acknowledged_count(w->around.ledger),
         .durable = ledger_durable_count(w->around.ledger),
         .lost = ledger_lost_count(w->around.ledger),
+        .changes = w->registrar.changes,
+        .read = w->follower.read + w->onlooker.read,
+        .gaps = w->onlooker.gaps + w->follower.gaps,
         .life = w->life.counts,
     };
 
@@ -447,20 +540,21 @@ static struct world_result add_up(struct world *w)
 static void end_world(struct world *w)
 {
     for (uint32_t i = 0; i < w->device_count; i++)
-        free(w->devices[i].connection);
+        free(w->devices[i].wire.connection);
     for (uint32_t i = 0; i < w->client_count; i++)
-        free(w->clients[i].connection);
+        free(w->clients[i].wire.connection);
     for (uint32_t i = 0; i < w->old_count; i++)
         free(w->old[i]);
+    registrar_end_world(&w->registrar);
+    gw_assert(pretend_memory_areas() == 0 && pretend_tls_count() == 0);
     pretend_disk_destroy(w->life.disk);
     ledger_destroy(w->around.ledger);
     free(w);
 }
 
-struct world_result world_run(uint64_t seed, uint32_t steps, struct gw_index *index,
-                              const struct world_tokens *tokens)
+struct world_result world_run(uint64_t seed, uint32_t steps, struct registry *registry)
 {
-    struct world *w = make_world(seed, index, tokens);
+    struct world *w = make_world(seed, registry);
 
     begin(w);
     for (uint32_t i = 0; i < steps; i++) {
@@ -470,7 +564,7 @@ struct world_result world_run(uint64_t seed, uint32_t steps, struct gw_index *in
     settle(w);
     stop(w);
     life_begin(&w->life); /* what was left in peace is found in peace */
-    life_kill(&w->life);
+    die(w);
 
     struct world_result result = add_up(w);
 

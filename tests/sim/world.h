@@ -10,16 +10,15 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
-#include "life.h"
+#include "registrar.h"
 
 struct world_result {
     uint64_t trace, steps, completions, faults;
-    uint64_t acknowledged, durable, lost, bridged, forwarded, synced, told;
+    uint64_t acknowledged, durable, lost, bridged, forwarded, synced, told, changes, read, gaps;
     struct life_counts life;
 };
 
-/* Runs one seed; asserts what must hold. `index` is shared by all runs: they only read it. */
-struct world_result world_run(uint64_t seed, uint32_t steps, struct gw_index *index,
-                              const struct world_tokens *tokens);
+/* Runs one seed; asserts what must hold. */
+struct world_result world_run(uint64_t seed, uint32_t steps, struct registry *registry);
 
 #endif

@@ -96,9 +96,12 @@ GW_MUST_USE enum gw_login gw_index_login(struct gw_index_reader *reader,
                                          const uint8_t token[GW_TOKEN_BYTES], bool over_tls,
                                          uint64_t now_s, struct gw_grant *out);
 
-/* Does product `number` have this public id? In constant time. False also when it is unknown. */
-GW_MUST_USE bool gw_index_product_is(struct gw_index_reader *reader, uint32_t number,
-                                     struct gw_bytes id);
+/*
+ * Does product `number` have this public id? In constant time; one that is unknown has none. 0 with
+ * *is, or -errno when it cannot be told: then nobody may be judged by it.
+ */
+GW_MUST_USE int gw_index_product_is(struct gw_index_reader *reader, uint32_t number,
+                                    struct gw_bytes id, bool *is);
 
 /*
  * Is a grant given earlier still good? For sessions that live while the index changes: asked after

@@ -47,7 +47,7 @@ struct gw_value {
 /* The cursor that keeps, in the log, what the store does not cover yet. */
 #define GW_VALUES_CURSOR "tollgate-values"
 
-enum { GW_VALUES_MEMORY_BYTES_MIN = 4 << 20 };
+enum { GW_VALUES_MEMORY_BYTES_MIN = 256 << 10 };
 
 struct gw_values_options {
     const char *path;         /* folder of the store; made when missing                       */

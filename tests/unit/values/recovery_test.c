@@ -226,7 +226,7 @@ static void a_start_without_descriptors_leaves_the_store_alone(void **state)
 {
     struct gw_values_options options = {.path = kit.store,
                                         .journal_path = kit.path,
-                                        .memory_bytes = GW_VALUES_MEMORY_BYTES_MIN,
+                                        .memory_bytes = 4 << 20,
                                         .checkpoint_s = kit.checkpoint_s};
     struct gw_values_recovery found;
     struct gw_values *values;

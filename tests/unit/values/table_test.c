@@ -19,7 +19,7 @@ static struct values_table table;
 static int set_up(void **state)
 {
     (void)state;
-    return values_table_init(&table, values_sizes_of(GW_VALUES_MEMORY_BYTES_MIN));
+    return values_table_init(&table, values_sizes_of(4 << 20));
 }
 
 static int tear_down(void **state)

@@ -41,7 +41,7 @@ void kit_open(struct kit *kit)
     struct gw_journal_options journal = {.path = kit->path, .segment_bytes = kit->segment_bytes};
     struct gw_values_options options = {.path = kit->store,
                                         .journal_path = kit->path,
-                                        .memory_bytes = GW_VALUES_MEMORY_BYTES_MIN,
+                                        .memory_bytes = 4 << 20,
                                         .checkpoint_s = kit->checkpoint_s};
     struct gw_journal_recovery recovery;
     char why[512] = "";
