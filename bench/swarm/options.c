@@ -503,7 +503,7 @@ static int check(const struct swarm_options *options)
     else if ((options->settled != 0 || options->times != 0) && options->mode != SWARM_OVERLOAD)
         why = "--settled and --times belong to `overload`";
     else if ((options->mode == SWARM_REVOKE || options->mode == SWARM_OVERLOAD) &&
-             (options->mqtt || options->seconds == 0))
+             (options->dialect != &swarm_dialect_device || options->seconds == 0))
         why = "this scenario is of a gateway, and wants --seconds";
     else if (options->resume > 0 && !options->tls)
         why = "--resume: without TLS there is no session to come back with";
