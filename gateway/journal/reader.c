@@ -149,28 +149,43 @@ static void enter_epoch(struct gw_journal_reader *reader)
     reader->epoch = header->epoch;
 }
 
+static void report_deleted(struct gw_journal_reader *reader, struct gw_journal_position position)
+{
+    reader->has_damage = true;
+    reader->damage =
+        (struct gw_journal_item){.kind = GW_JOURNAL_DAMAGE, .position = position, .deleted = true};
+}
+
 /*
  * The first segment that is opened lies behind the one where reading was to begin: did batches
  * behind that position go with it?
  */
-static void note_deleted(struct gw_journal_reader *reader)
+static bool is_start_deleted(const struct gw_journal_reader *reader)
 {
     struct gw_journal_position start = reader->start;
 
-    if (reader->entered || start.segment == 0 || reader->number <= start.segment)
-        return;
-    if (!reader->headless &&
-        (reader->header.previous < start.segment ||
-         (reader->header.previous == start.segment && start.offset >= reader->header.previous_end)))
-        return;
-    reader->has_damage = true;
-    reader->damage =
-        (struct gw_journal_item){.kind = GW_JOURNAL_DAMAGE, .position = start, .deleted = true};
+    if (start.segment == 0 || reader->number <= start.segment)
+        return false;
+    return reader->headless || reader->header.previous > start.segment ||
+           (reader->header.previous == start.segment && start.offset < reader->header.previous_end);
+}
+
+/*
+ * Retention may overtake a reader that stands in a segment: what it takes of the epoch that goes on
+ * shows in the lanes' sequences, but of epochs that end or begin within it nothing does.
+ */
+static void note_deleted(struct gw_journal_reader *reader, struct gw_journal_position left)
+{
+    if (!reader->entered && is_start_deleted(reader))
+        report_deleted(reader, reader->start);
+    else if (reader->entered && !reader->headless && reader->header.previous > left.segment)
+        report_deleted(reader, left);
 }
 
 /* 1 when there is a next segment and it is open now, 0 when there is none yet. */
 static int enter_next(struct gw_journal_reader *reader)
 {
+    struct gw_journal_position left = here(reader);
     uint64_t number;
     int64_t size;
     int err, fd;
@@ -194,7 +209,7 @@ static int enter_next(struct gw_journal_reader *reader)
     reader->number = number;
     reader->end = GW_SEGMENT_DATA_AT;
     reader->end_is_final = reader->scanned = false;
-    note_deleted(reader);
+    note_deleted(reader, left);
     reader->entered = true;
     if (reader->headless)
         memset(&reader->header, 0, sizeof(reader->header));
@@ -489,9 +504,7 @@ static void go_to(struct gw_journal_reader *reader, struct gw_journal_position p
     size_t count = reader->list.count;
 
     if (count > 0 && position.segment > reader->list.numbers[count - 1]) {
-        reader->has_damage = true;
-        reader->damage = (struct gw_journal_item){
-            .kind = GW_JOURNAL_DAMAGE, .position = position, .deleted = true};
+        report_deleted(reader, position);
         return;
     }
     reader->start = position;

@@ -49,7 +49,7 @@ static int earliest(void *visitor, const char *name, int err, struct gw_journal_
 {
     struct gw_journal_writer *writer = visitor;
 
-    if (err != 0 || position.segment > writer->number)
+    if (err != 0 || position.segment >= writer->number_next)
         position = (struct gw_journal_position){.segment = 0};
     if (writer->reader[0] == '\0' || gw_journal_position_is_before(position, writer->needed)) {
         writer->needed = position;
@@ -111,9 +111,16 @@ int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
             writer->bytes_max != 0 && gw_writer_bytes(writer) + coming_bytes > writer->bytes_max;
         const struct gw_closed_segment *oldest = writer->closed;
 
-        /* The newest one is never deleted while nothing is written: its number must not return. */
-        if (writer->closed_count == 0 || oldest->number == writer->number)
+        if (writer->closed_count == 0)
             return over && coming_bytes > 0 ? -EDQUOT : 0;
+        /*
+         * The newest one is never deleted while nothing is written: its number must not return. It
+         * may be longer than a segment is, by a closing batch or because segments are shorter now;
+         * who waited for room beside it would wait for good.
+         */
+        if (oldest->number == writer->number)
+            return over && coming_bytes > 0 && (known != 0 || is_needed(writer, oldest)) ? -EDQUOT
+                                                                                         : 0;
         if (!over && (writer->keep_us == 0 || oldest->closed_us == 0 ||
                       oldest->closed_us + writer->keep_us > now_us))
             return 0;
@@ -124,4 +131,12 @@ int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
         if ((err = delete_oldest(writer)) != 0)
             return err;
     }
+}
+
+void gw_writer_retain_replaced(struct gw_journal_writer *writer)
+{
+    uint64_t coming = gw_max_u64(writer->segment_bytes, writer->filled) - writer->filled;
+
+    if (writer->bytes_max != 0 && gw_writer_bytes(writer) + coming > writer->bytes_max)
+        (void)gw_writer_retain(writer, coming);
 }

@@ -80,7 +80,28 @@ static int write_header(struct gw_journal_writer *writer, int fd, uint64_t creat
     return gw_journal_write_all(writer->io, fd, pages, sizeof(pages), 0);
 }
 
-/* The file under its final name, all synced: a descriptor, or -errno with nothing left behind. */
+/*
+ * A segment that has its name, while that name may not be on the disk. Retention would not know of
+ * it and go on to delete those behind it; so nothing is begun behind it before it is gone.
+ */
+static int orphan_remove(struct gw_journal_writer *writer)
+{
+    char name[GW_SEGMENT_NAME_BYTES], path[GW_JOURNAL_PATH_BYTES];
+    int err;
+
+    if (writer->orphan == 0)
+        return 0;
+    gw_segment_name(name, writer->orphan);
+    if ((err = gw_journal_path(path, writer->path, name)) != 0)
+        return err;
+    err = writer->io->unlink(writer->io->context, path);
+    if (err != 0 && err != -ENOENT)
+        return err;
+    writer->orphan = 0;
+    return 0;
+}
+
+/* The file under its final name, all synced: a descriptor, or -errno; an orphan may be left. */
 static int segment_create(struct gw_journal_writer *writer, uint64_t created_us)
 {
     const struct gw_journal_io *io = writer->io;
@@ -89,7 +110,8 @@ static int segment_create(struct gw_journal_writer *writer, uint64_t created_us)
     int fd, err;
 
     gw_segment_name(name, number);
-    if ((err = gw_journal_path(path, writer->path, name)) != 0 ||
+    if ((err = orphan_remove(writer)) != 0 ||
+        (err = gw_journal_path(path, writer->path, name)) != 0 ||
         (err = gw_journal_path(aside, writer->path, "new.tmp")) != 0)
         return err;
     fd = io->open(io->context, aside, O_RDWR | O_CREAT | O_TRUNC, 0640);
@@ -101,8 +123,10 @@ static int segment_create(struct gw_journal_writer *writer, uint64_t created_us)
     if (err == 0) {
         writer->number_next++;
         if ((err = io->rename(io->context, aside, path)) == 0 &&
-            (err = io->fsync(io->context, writer->dir_fd)) != 0)
-            (void)io->unlink(io->context, path);
+            (err = io->fsync(io->context, writer->dir_fd)) != 0) {
+            writer->orphan = number;
+            (void)orphan_remove(writer);
+        }
     }
     if (err == 0)
         return fd;
@@ -150,6 +174,7 @@ int gw_writer_segment_start(struct gw_journal_writer *writer)
     writer->end = writer->filled = GW_SEGMENT_DATA_AT;
     writer->zeros_failed = false;
     gw_writer_mark(writer, false);
+    gw_writer_retain_replaced(writer);
     return 0;
 }
 

@@ -37,6 +37,7 @@ struct gw_journal_writer {
     bool zeros_failed;     /* no zeros ahead in this segment any more                    */
     int previous_fd;       /* of the poisoned or full one, until its successor is there  */
     uint64_t number_next;  /* a number whose rename was tried is never used again        */
+    uint64_t orphan;       /* stands under its name, but was given up; 0: none is        */
 
     struct gw_closed_segment *closed; /* oldest first */
     size_t closed_count, closed_capacity;
@@ -64,9 +65,13 @@ void gw_writer_closed_add(struct gw_journal_writer *writer, struct gw_closed_seg
 
 /*
  * Deletes closed segments, oldest first, as long as bytes_max (with `coming_bytes` more) or keep_s
- * ask for it and no cursor needs them. -EDQUOT when bytes_max still does not allow coming_bytes.
+ * ask for it and no cursor needs them. -EDQUOT when bytes_max still does not allow coming_bytes,
+ * unless nothing but the newest one, which nobody needs, is in the way of its successor.
  */
 int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes);
+/* A new segment was begun beside one that had to stay for it, and bytes_max has no room for both.
+ */
+void gw_writer_retain_replaced(struct gw_journal_writer *writer);
 
 uint64_t gw_writer_bytes(const struct gw_journal_writer *writer);
 

@@ -316,7 +316,7 @@ static size_t write_done(struct pretend_disk *disk, const struct pretend_file *f
         *result = err;
         return disk->watched ? 0 : chance_below(disk->chance, (uint32_t)bytes + 1);
     }
-    if (disk->full && offset + bytes > file->seen.size) {
+    if (disk->full && !disk->watched && offset + bytes > file->seen.size) {
         bytes = offset < file->seen.size ? file->seen.size - offset : 0;
         *result = bytes == 0 ? -ENOSPC : (ssize_t)bytes;
         return bytes;

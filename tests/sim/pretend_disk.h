@@ -37,7 +37,7 @@ uint64_t pretend_disk_faults(const struct pretend_disk *disk);
 
 /* Tells of what becomes durable; while the log is opened nobody need be told. */
 void pretend_disk_tell(struct pretend_disk *disk, bool tell);
-/* For the simulation's own look: nothing fails, and nothing is left to chance. */
+/* For the simulation's own look: nothing fails, there is room, and nothing is left to chance. */
 void pretend_disk_watch(struct pretend_disk *disk, bool watched);
 
 /* The process, or the machine, dies now, or within the so manieth operation from now; 0: not. */

@@ -10,8 +10,8 @@
 #include "pretend_ring.h"
 
 enum {
-    ENOUGH_TURNS = 4, /* told, claim heard, rechecked, and one to spare */
-    UNMOVED = 8,      /* tokens from 0 whose devices stay with their product */
+    ENOUGH_ROUNDS = 4, /* told, claim heard, rechecked, and one to spare */
+    UNMOVED = 8,       /* tokens from 0 whose devices stay with their product */
     CHANGE_ONE_STEP_IN = 40,
     LAST_CHANGES = 3,
 };
@@ -260,7 +260,7 @@ void registrar_turned(struct registrar *registrar, uint32_t shard)
 {
     for (uint32_t i = 0; i < LOSSES_MAX; i++)
         if (registrar->losses[i].change <= registrar->told)
-            registrar->losses[i].turns[shard]++;
+            registrar->losses[i].turned[shard] = true;
 }
 
 static bool lives(const struct life *life, uint32_t wanted)
@@ -275,6 +275,29 @@ static bool lives(const struct life *life, uint32_t wanted)
     return false;
 }
 
+/*
+ * What a shard does in a turn follows from what another did in one before, however many turns the
+ * rest has had meanwhile. So turns are counted in rounds; and when nobody is awake, nothing
+ * follows.
+ */
+static bool is_enough(struct loss *loss, uint32_t shard_count,
+                      bool (*is_awake)(void *context, uint32_t shard), void *context)
+{
+    bool all_turned = true, any_awake = false;
+
+    for (uint32_t shard = 0; shard < shard_count; shard++) {
+        bool awake = is_awake(context, shard);
+
+        all_turned = all_turned && (loss->turned[shard] || !awake);
+        any_awake = any_awake || awake;
+    }
+    if (all_turned) {
+        memset(loss->turned, 0, sizeof loss->turned);
+        loss->rounds++;
+    }
+    return loss->rounds >= ENOUGH_ROUNDS || !any_awake;
+}
+
 void registrar_check(struct registrar *registrar, bool (*is_awake)(void *context, uint32_t shard),
                      void *context)
 {
@@ -287,9 +310,8 @@ void registrar_check(struct registrar *registrar, bool (*is_awake)(void *context
         if (pretend_index_failed_ns() != 0 && /* it is asked again later */
             pretend_index_failed_ns() + RETRY_NS >= loss->committed_ns)
             loss->device = 0;
-        for (uint32_t shard = 0; shard < registrar->life->shard_count && done; shard++)
-            done = loss->turns[shard] >= ENOUGH_TURNS || !is_awake(context, shard);
-        if (!done || loss->device == 0)
+        if (!done || loss->device == 0 ||
+            !is_enough(loss, registrar->life->shard_count, is_awake, context))
             continue;
         gw_assert(tokens->fate[tokens->of_device[loss->device]].is_good ||
                   !lives(registrar->life, loss->device));

@@ -38,7 +38,9 @@ struct registrar {
         uint32_t device; /* 0: none                                       */
         uint64_t change; /* that took something from it                   */
         uint64_t committed_ns;
-        uint32_t turns[SHARDS_MAX]; /* of each shard since it was told               */
+        /* Since all were told: in a round, each shard turns or has nothing to do. */
+        uint32_t rounds;
+        bool turned[SHARDS_MAX];
     } losses[LOSSES_MAX];
     uint32_t next_loss;
     uint64_t changes; /* made in this world */

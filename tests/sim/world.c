@@ -482,12 +482,13 @@ static void check_served_devices(const struct world *w)
     }
 }
 
-/* To be answered: in a step each, a handshake's messages, a request, an answer. */
+/* To be answered: in a step each, a handshake's messages, a request, an answer. Who never ends its
+   handshake says nothing that could be. */
 static bool has_had_time(const struct wire *wire)
 {
     const struct connection *connection = wire->connection;
 
-    return connection != NULL && connection->accepted &&
+    return connection != NULL && connection->accepted && !wire->halts &&
            pretend.now_ns - connection->accepted_ns > ANSWERED_STEPS * (uint64_t)CALM_NS;
 }
 

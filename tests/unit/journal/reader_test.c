@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct gw_journal_position beginning = {.segment = 0};
 
@@ -57,6 +58,97 @@ static void reader_follows_a_living_writer_across_rolls(void **state)
     assert_true(found.in_order);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+/*
+ * A reader stands in a segment, and before it comes back retention has taken what follows: the rest
+ * of a boot epoch, whole ones, the first part of one. Nothing of that shows in the lanes'
+ * sequences.
+ */
+static void reader_that_retention_overtakes_is_told(void **state)
+{
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+    struct gw_journal_reader *reader;
+    struct kit_found found = {.in_order = true};
+    uint64_t sequence = 1, newest;
+    char path[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
+    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    kit_drain(reader, &found);
+    assert_int_equal(found.batches, 1);
+    gw_journal_writer_close(writer, false);
+    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    while (kit_read(&dir, beginning).after.segment < 4) {
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
+        sequence++;
+    }
+    newest = sequence - 1;
+    for (uint64_t number = 1; number <= 3; number++) {
+        kit_segment_path(path, &dir, number);
+        assert_int_equal(unlink(path), 0);
+    }
+    memset(found.last, 0, sizeof(found.last)); /* the new epoch counts from 1 */
+    kit_drain(reader, &found);
+    assert_int_equal(found.deletions, 1);
+    assert_int_equal(found.batches, 2);
+    assert_int_equal(found.last[0], newest);
+    gw_journal_reader_close(reader);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+static bool no_descriptor_is_left;
+
+static int open_but_no_lock(void *context, const char *path, int flags, mode_t mode)
+{
+    const char *name = strrchr(path, '/');
+
+    (void)context;
+    if (no_descriptor_is_left && name != NULL && strcmp(name, "/lock") == 0)
+        return -EMFILE;
+    return gw_journal_io_system.open(NULL, path, flags, mode);
+}
+
+/* Whoever cannot tell whether a writer lives must not read as if none did: past what is synced. */
+static void reader_that_cannot_ask_for_the_writer_reads_nothing(void **state)
+{
+    struct gw_journal_io io = gw_journal_io_system;
+    struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING, .io = &io};
+    struct kit_found found = {.in_order = true};
+    struct kit_dir dir;
+    struct kit_disk disk;
+    struct gw_journal_writer *writer;
+    struct gw_journal_reader *reader;
+    struct gw_journal_item item;
+    char why[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    kit_disk_init(&disk);
+    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
+    disk.only_data = disk.fail_forever = true;
+    disk.calls = 0;
+    disk.fail_at = 2; /* the second batch is written, and not synced */
+    disk.fail_with = -EIO;
+    assert_int_equal(kit_write(writer, 0, 2, 1, 1), -EIO);
+    io.open = open_but_no_lock;
+    options.path = dir.path;
+    no_descriptor_is_left = true;
+    assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), 0);
+    assert_int_equal(gw_journal_reader_next(reader, &item), -EMFILE);
+    no_descriptor_is_left = false;
+    kit_drain(reader, &found);
+    assert_int_equal(found.batches, 1);
+    assert_int_equal(found.damages, 0);
+    gw_journal_reader_close(reader);
+    gw_journal_writer_close(writer, false);
     kit_dir_remove(&dir);
 }
 
@@ -289,6 +381,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reader_follows_a_living_writer_across_rolls),
+        cmocka_unit_test(reader_that_retention_overtakes_is_told),
+        cmocka_unit_test(reader_that_cannot_ask_for_the_writer_reads_nothing),
         cmocka_unit_test(reader_from_the_end_sees_only_what_comes),
         cmocka_unit_test(cursor_gives_every_batch_at_least_once),
         cmocka_unit_test(cursors_are_listed_replaced_and_deleted),

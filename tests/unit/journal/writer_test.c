@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -265,6 +266,122 @@ static void without_cursors_the_oldest_segments_go(void **state)
     /* Who resumes where nothing is left is told. */
     found = kit_read(&dir, (struct gw_journal_position){.segment = 1, .offset = 8192});
     assert_int_equal(found.deletions, 1);
+    kit_dir_remove(&dir);
+}
+
+/* The smallest log that may be asked for, and a newest segment that is longer than half of it. */
+static void long_segment_makes_room_for_its_successor(void **state)
+{
+    enum { SEGMENT = GW_JOURNAL_SEGMENT_BYTES_MIN, BYTES_MAX = 2 * SEGMENT };
+    static const struct gw_journal_position needed = {.segment = 1, .offset = GW_SEGMENT_DATA_AT};
+    struct kit_dir dir;
+    struct kit_disk disk;
+    struct gw_journal_writer *writer;
+    struct gw_journal_writer_stat stat;
+    uint64_t sequence = 1, step = 0, before = GW_SEGMENT_DATA_AT;
+    struct stat closed;
+    char path[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    kit_disk_init(&disk);
+    /* Segments were longer in the life before. */
+    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    while (sequence < 50) {
+        assert_int_equal(kit_write(writer, 7, sequence, sequence - 1, 20), 0);
+        sequence++;
+    }
+    gw_journal_writer_close(writer, true);
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "slow", needed), 0);
+    writer = bounded_writer(&dir, &disk, BYTES_MAX, 0);
+    assert_int_equal(kit_write(writer, 7, 1, 0, 1), -EDQUOT);
+    assert_int_equal(gw_cursor_delete(NULL, dir.path, "slow"), 0);
+    assert_int_equal(kit_write(writer, 7, 1, 0, 1), 0);
+    gw_journal_writer_stat(writer, &stat);
+    assert_int_equal(stat.segments, 1);
+    assert_true(stat.journal_bytes <= BYTES_MAX);
+    /* Full to the last batch; the closing one, which names eight lanes, is longer than the rest. */
+    for (sequence = 2; stat.durable.offset + step <= SEGMENT; sequence++) {
+        assert_int_equal(kit_write(writer, 7, sequence, sequence - 1, 1), 0);
+        gw_journal_writer_stat(writer, &stat);
+        step = stat.durable.offset - before;
+        before = stat.durable.offset;
+    }
+    assert_int_equal(stat.durable.segment, 2);
+    gw_journal_writer_close(writer, true);
+    kit_segment_path(path, &dir, 2);
+    assert_int_equal(lstat(path, &closed), 0);
+    assert_true(closed.st_size > SEGMENT);
+    writer = bounded_writer(&dir, &disk, BYTES_MAX, 0);
+    assert_int_equal(kit_write(writer, 7, 1, 0, 1), 0);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
+static int unlink_fails(void *context, const char *path)
+{
+    (void)context;
+    (void)path;
+    return -EIO;
+}
+
+static int fsync_of_directories_fails(void *context, int fd)
+{
+    struct stat st;
+
+    (void)context;
+    return fstat(fd, &st) != 0 || S_ISDIR(st.st_mode) ? -EIO : gw_journal_io_system.fsync(NULL, fd);
+}
+
+/* A name that is not on the disk and cannot be taken back: who came later must not go before it. */
+static void segment_that_was_given_up_goes_first(void **state)
+{
+    enum { BYTES_MAX = 4 * GW_JOURNAL_SEGMENT_BYTES_MIN };
+    struct kit_dir dir;
+    struct kit_disk disk;
+    struct gw_journal_writer *writer;
+    struct gw_journal_writer_stat stat = {.writes = 0};
+    struct gw_journal_io sound;
+    struct kit_found found;
+    uint64_t sequence = 1;
+    char orphan[256], next[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    kit_segment_path(orphan, &dir, 2);
+    kit_segment_path(next, &dir, 3);
+    kit_disk_init(&disk);
+    sound = disk.io;
+    writer = bounded_writer(&dir, &disk, BYTES_MAX, 0);
+    disk.io.unlink = unlink_fails;
+    disk.io.fsync = fsync_of_directories_fails;
+    while (kit_write(writer, 0, sequence, sequence - 1, 20) == 0)
+        sequence++;
+    assert_int_equal(access(orphan, F_OK), 0);
+    /* A reader that has been there needs nothing in front of it. */
+    found = kit_read(&dir, beginning);
+    assert_int_equal(found.batches, sequence - 1);
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "fast",
+                                      (struct gw_journal_position){2, GW_SEGMENT_DATA_AT}),
+                     0);
+    gw_journal_writer_retain(writer);
+    gw_journal_writer_stat(writer, &stat);
+    assert_int_equal(stat.held_bytes, 0);
+    assert_int_equal(gw_cursor_delete(NULL, dir.path, "fast"), 0);
+    disk.io.fsync = sound.fsync;
+    assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), -EIO);
+    assert_int_equal(access(next, F_OK), -1);
+    disk.io = sound;
+    while (stat.segments_deleted < 3) {
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
+        sequence++;
+        gw_journal_writer_stat(writer, &stat);
+    }
+    assert_int_equal(access(orphan, F_OK), -1);
+    found = kit_read(&dir, beginning);
+    assert_int_equal(found.last[0], sequence - 1);
+    assert_int_equal(found.damages, 0);
+    gw_journal_writer_close(writer, true);
     kit_dir_remove(&dir);
 }
 
@@ -542,6 +659,8 @@ int main(void)
         cmocka_unit_test(batch_larger_than_a_segment_is_still_written),
         cmocka_unit_test(missing_segment_is_reported_as_loss),
         cmocka_unit_test(without_cursors_the_oldest_segments_go),
+        cmocka_unit_test(long_segment_makes_room_for_its_successor),
+        cmocka_unit_test(segment_that_was_given_up_goes_first),
         cmocka_unit_test(segment_that_a_cursor_needs_stalls_the_writer),
         cmocka_unit_test(old_segments_go_by_age_when_nobody_needs_them),
         cmocka_unit_test(unreadable_cursor_holds_everything),
