@@ -21,9 +21,9 @@ enum {
     STARTS_PER_TURN = 64,
     UPDATES_PER_TURN = 1024,
     DRAINS_PER_TURN = 1024,
-    TIMERS_PER_TURN = 4096,
-    PAUSE_US_MIN = 200, /* at high rates updates go out in small groups, not one a wake-up */
-    PAUSE_MS_MAX = 50,  /* how late a change of phase may be noticed                       */
+    TIMERS_PER_TURN = 64, /* of a crowd that comes back: what is answered goes before who starts  */
+    PAUSE_US_MIN = 200,   /* at high rates updates go out in small groups, not one a wake-up */
+    PAUSE_MS_MAX = 50,    /* how late a change of phase may be noticed                       */
 };
 
 #define SWARM_CAUSE(name, word, text) word,
