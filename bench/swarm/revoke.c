@@ -51,7 +51,8 @@ void swarm_revocations_schedule(struct swarm_revocations *all, struct gw_instant
 {
     for (uint32_t i = 0; i < all->count; i++) {
         struct swarm_revocation *item = &all->items[i];
-        uint64_t head_start = i / 2 % HEAD_STARTS * HEAD_START_MS * GW_NS_PER_MS / HEAD_STARTS;
+        uint64_t head_start =
+            (uint64_t)(i / 2 % HEAD_STARTS) * HEAD_START_MS * GW_NS_PER_MS / HEAD_STARTS;
 
         item->return_at =
             gw_instant_after(begin, (uint64_t)(seconds * (double)GW_NS_PER_S / all->count * i));

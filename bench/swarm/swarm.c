@@ -163,8 +163,8 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
             swarm_comes_and_goes(swarm->options) && first >= swarm->options->settled;
         fleet->calibrating = fleet->device_count;
         if (swarm->options->mode == SWARM_OVERLOAD)
-            fleet->calibrating = (uint32_t)gw_min_u64(1 + (CALIBRATING - 1) / (plan->threads - 1),
-                                                      fleet->device_count);
+            fleet->calibrating = (uint32_t)gw_min_u64(
+                1 + (CALIBRATING - 1) / gw_max_u64(1, plan->threads - 1), fleet->device_count);
         fleet->revocations = swarm->revocations;
         first = end;
     }

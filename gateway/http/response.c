@@ -55,7 +55,7 @@ void gw_http_date(uint64_t unix_s, char out[GW_HTTP_DATE_BYTES])
     memcpy(out, "Day, 01 Mon 1970 00:00:00 GMT", GW_HTTP_DATE_BYTES);
     memcpy(out, days + unix_s / 86400 % 7 * 3, 3);
     put_two_digits(out + 5, at.day);
-    memcpy(out + 8, months + (at.month - 1) * 3, 3);
+    memcpy(out + 8, months + (size_t)(at.month - 1) * 3, 3);
     put_two_digits(out + 12, (unsigned)at.year / 100);
     put_two_digits(out + 14, (unsigned)at.year % 100);
     put_two_digits(out + 17, at.hour);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include <gw/base/defs.h>
@@ -86,7 +87,8 @@ static void what_is_no_answer_is_refused(void **state)
             http->decode(gw_bytes_of(others[i], i == 0 ? 1 : strlen(others[i])), &frame, &used),
             GW_BAD_FRAME);
     memset(endless, 'x', sizeof endless);
-    memcpy(endless, "HTTP/1.1 ", 9);
+    (void)snprintf((char *)endless, sizeof endless, "HTTP/1.1 ");
+    endless[9] = 'x';
     assert_int_equal(http->decode(gw_bytes_of(endless, sizeof endless - 1), &frame, &used),
                      GW_MORE);
     assert_int_equal(http->decode(gw_bytes_of(endless, sizeof endless), &frame, &used),

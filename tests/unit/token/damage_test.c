@@ -33,7 +33,7 @@ static struct gw_bytes seal(int table, uint64_t key, uint8_t *row, size_t size, 
         struct row_type row;                                                                       \
                                                                                                    \
         (void)key;                                                                                 \
-        return !unpack || gw_bytes_equal(in, gw_bytes_of(out, pack));                              \
+        return !(unpack) || gw_bytes_equal(in, gw_bytes_of(out, pack));                            \
     }
 SAYS_ALL(meta_says_all, gw_meta_unpack(in, &row), gw_meta_pack(&row, out), gw_meta)
 SAYS_ALL(token_says_all, gw_token_row_unpack(key, in, &row), gw_token_row_pack(key, &row, out),
