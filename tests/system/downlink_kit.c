@@ -42,17 +42,7 @@ const char *number_text(const struct sys_device *device, char out[16])
 
 int ctl(struct sys_output *out, const char *const *words)
 {
-    const char *args[16];
-    size_t count = 0;
-
-    while (words[count] != NULL) {
-        args[count] = words[count];
-        count++;
-    }
-    args[count++] = "--socket";
-    args[count++] = socket_path;
-    args[count] = NULL;
-    sys_ctl_try(&gateway, NULL, out, args);
+    sys_ctl_over(&gateway, socket_path, out, words);
     return out->exit_code;
 }
 

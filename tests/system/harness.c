@@ -73,6 +73,22 @@ void sys_ctl_try(struct sys_gateway *g, const char *input, struct sys_output *ou
         sys_fail(g, __FILE__, __LINE__, "cannot run %s: %s", argv[0], strerror(errno));
 }
 
+void sys_ctl_over(struct sys_gateway *g, const char *socket, struct sys_output *out,
+                  const char *const *words)
+{
+    const char *args[16];
+    size_t count = 0;
+
+    for (; words[count] != NULL; count++) {
+        sys_check(g, count < GW_ARRAY_COUNT(args) - 3, "too many words for %s", words[0]);
+        args[count] = words[count];
+    }
+    args[count++] = "--socket";
+    args[count++] = socket;
+    args[count] = NULL;
+    sys_ctl_try(g, NULL, out, args);
+}
+
 char *sys_ctl(struct sys_gateway *g, const char *input, ...)
 {
     const char *args[CTL_ARGS_MAX] = {NULL};

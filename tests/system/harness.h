@@ -99,6 +99,9 @@ char *sys_ctl(struct sys_gateway *g, const char *input, ...) __attribute__((sent
 /* The same without the failing: exit code, both outputs. */
 void sys_ctl_try(struct sys_gateway *g, const char *input, struct sys_output *out,
                  const char *const *args);
+/* The same of a command that the running gateway is asked for, by its control socket. */
+void sys_ctl_over(struct sys_gateway *g, const char *socket, struct sys_output *out,
+                  const char *const *words);
 
 /* Adds devices with random tokens to a product. */
 void sys_devices_add(struct sys_gateway *g, const char *product, struct sys_device *devices,

@@ -116,18 +116,9 @@ static int ask_from(const char *source, const char *token)
 
 static char *ctl(int code, const char *const *words)
 {
-    const char *args[8];
     struct sys_output out;
-    size_t count = 0;
 
-    while (words[count] != NULL) {
-        args[count] = words[count];
-        count++;
-    }
-    args[count++] = "--socket";
-    args[count++] = socket_path;
-    args[count] = NULL;
-    sys_ctl_try(&gateway, NULL, &out, args);
+    sys_ctl_over(&gateway, socket_path, &out, words);
     sys_check(&gateway, out.exit_code == code, "%s: exit %d\n%s%s", words[0], out.exit_code,
               out.out, out.err);
     free(out.err);
