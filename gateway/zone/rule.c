@@ -248,6 +248,8 @@ size_t rule_changes(const struct rule *rule, int64_t utc_s, int32_t offset_s,
         const int32_t then_s = rule->standard_s + (marks[i].saving ? rule->saving_s : 0);
         const bool met = marks[i + 1].at_s == marks[i].at_s;
 
+        if (marks[i].at_s > CIVIL_S_MAX) /* and there all stays as it is */
+            break;
         if (marks[i].at_s <= utc_s || then_s == offset_s || met)
             continue;
         out[count++] = (struct gw_zone_change){.at_s = marks[i].at_s, .offset_s = then_s};
