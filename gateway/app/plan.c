@@ -147,6 +147,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .sessions_max = config->sessions_per_shard,
         .handshakes_max = config->handshakes_max,
         .handshakes_per_turn = config->handshakes_per_turn,
+        .handshake_us_per_turn = config->handshake_us_per_turn,
         .handshake_age_s_max = config->handshake_age_s_max,
         .accepts_pending = config->accepts_pending,
         .chunk_count = config->chunks_per_shard,

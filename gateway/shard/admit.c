@@ -57,13 +57,26 @@ static bool has_room(struct gw_shard *sh)
     return may_admit(sh) || (sh->hellos.count > 0 && strangers_end_handshake(sh));
 }
 
+void handshake_took(struct gw_shard *sh, uint64_t ns)
+{
+    sh->handshake_ns = sh->handshake_ns == 0 ? ns : (3 * sh->handshake_ns + ns) / 4;
+}
+
+/* As many as the time for them allows, if they are like the last ones. */
+static uint32_t begin_max(const struct gw_shard *sh)
+{
+    uint64_t time_ns = sh->options.handshake_us_per_turn * GW_NS_PER_US;
+
+    if (time_ns >= sh->handshake_ns * sh->options.handshakes_per_turn)
+        return sh->options.handshakes_per_turn;
+    return time_ns < sh->handshake_ns ? 1 : (uint32_t)(time_ns / sh->handshake_ns);
+}
+
 void admit_handshakes(struct gw_shard *sh)
 {
     uint32_t begun = 0;
 
-    for (uint32_t n = 0;
-         n < LOOKED_AT_PER_TURN_MAX && begun < sh->options.handshakes_per_turn && has_room(sh);
-         n++) {
+    for (uint32_t n = 0; n < LOOKED_AT_PER_TURN_MAX && begun < begin_max(sh) && has_room(sh); n++) {
         struct gw_session *s = session_at(sh, slot_list_pop(sh, &sh->hellos));
 
         if (s->state == GW_SESSION_HANDSHAKE)

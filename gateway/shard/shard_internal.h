@@ -241,6 +241,8 @@ struct gw_shard {
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
     struct slot_list buffer_parked; /* for a receive buffer                                   */
     struct slot_list hellos;        /* for their handshake to begin                           */
+    uint64_t handshake_ns;          /* of the processor until our flight, as of the last ones */
+    uint32_t handshakes_answered;
     struct stranger_list strangers[STRANGER_KINDS];
     struct slot_list retiring; /* closed, but still owing a record or a message          */
     uint32_t receives_inflight;
@@ -384,6 +386,8 @@ void on_proxy_header(struct gw_shard *sh, struct gw_session *s, const struct gw_
 void wait_for_handshake(struct gw_shard *sh, struct gw_session *s);
 /* Begins handshakes of those who spoke, as many as a turn and the shard allow. */
 void admit_handshakes(struct gw_shard *sh);
+/* One that began has its answer, at this price of the processor. */
+void handshake_took(struct gw_shard *sh, uint64_t ns);
 /* Could one begin now? */
 bool may_admit(const struct gw_shard *sh);
 

@@ -87,6 +87,7 @@ static void make_life(struct world *w, const struct registry *registry)
     pretend_store_begin(life->disk);
     *shard = (struct gw_shard_options){
         .handshakes_per_turn = 2,
+        .handshake_us_per_turn = 2000,
         .handshake_age_s_max = 8,
         .tx_bytes_max = 2048,
         .held_bytes_max = 512,

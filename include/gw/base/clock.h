@@ -19,6 +19,9 @@ struct gw_instant {
 
 struct gw_instant gw_clock_now(void);
 
+/* What the calling thread has had of the processor. A call of the kernel. */
+uint64_t gw_clock_thread_ns(void);
+
 /* CLOCK_REALTIME in microseconds since 1970. */
 uint64_t gw_clock_wall_us(void);
 

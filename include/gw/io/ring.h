@@ -119,6 +119,9 @@ GW_MUST_USE bool gw_ring_next(struct gw_ring *ring, struct gw_completion *out);
 struct gw_instant gw_ring_now(const struct gw_ring *ring);
 uint64_t gw_ring_wall_us(const struct gw_ring *ring);
 
+/* What the owning thread has had of the processor. A call of the kernel: not for each message. */
+uint64_t gw_ring_cpu_ns(const struct gw_ring *ring);
+
 /* Any thread: makes `ring` complete a GW_OP_WAKE soon. Wakes may be merged. */
 void gw_ring_wake(struct gw_ring *ring);
 /* The same from the thread of another ring, by MSG_RING where there is one. */

@@ -59,8 +59,9 @@ struct gw_shard_options {
     uint32_t sessions_max;
     uint32_t handshakes_max; /* in progress at once                                        */
     uint32_t handshakes_per_turn;
-    uint32_t handshake_age_s_max; /* a connection that waited longer is closed instead      */
-    uint32_t accepts_pending;     /* accept operations kept queued, per listener                */
+    uint32_t handshake_us_per_turn; /* of the processor, for all that begin in one          */
+    uint32_t handshake_age_s_max;   /* a connection that waited longer is closed instead      */
+    uint32_t accepts_pending;       /* accept operations kept queued, per listener                */
     uint32_t chunk_count;
     uint32_t answers_max;          /* answers that wait for the disk                             */
     uint32_t tx_bytes_max;         /* unsent bytes at which a session is no longer read          */
