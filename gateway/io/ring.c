@@ -37,7 +37,8 @@ enum {
 
 #define WAIT_NS_MAX         (3600 * GW_NS_PER_S)
 #define SUBMIT_AGAIN_NS     GW_NS_PER_MS /* what the kernel had no memory for */
-#define FEATURE_MIN_TIMEOUT (1u << 15)   /* IORING_FEAT_MIN_TIMEOUT, which liburing 2.3 lacks */
+#define LONG_TURN_NS        GW_NS_PER_MS
+#define FEATURE_MIN_TIMEOUT (1u << 15) /* IORING_FEAT_MIN_TIMEOUT, which liburing 2.3 lacks */
 
 struct gw_ring {
     struct io_uring uring;
@@ -361,8 +362,9 @@ static int gather(struct gw_ring *ring, uint64_t timeout_ns)
 
 /*
  * From 6.13 on the kernel runs some 20 pieces of deferred work at each call, however many there
- * are. Left to the next turn they would wait behind all that this one does, and the newest behind
- * each of the turns that it takes to reach them.
+ * are. Short turns with few completions are the best there are: what they touch is still in the
+ * caches, receive buffers above all. But when turns are long, as with private keys to use, the
+ * newest piece would wait for as many of them as it takes to reach it.
  */
 static void take_the_rest(struct gw_ring *ring, uint32_t before)
 {
@@ -381,6 +383,7 @@ int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
 {
     uint32_t before = io_uring_cq_ready(&ring->uring);
     bool queued = io_uring_sq_ready(&ring->uring) > 0 || before > 0;
+    bool was_long = gw_ns_between(ring->now, gw_clock_now()) > LONG_TURN_NS;
     int err = 0;
 
     timeout_ns = gw_min_u64(timeout_ns, WAIT_NS_MAX);
@@ -398,7 +401,8 @@ int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
         timeout_ns = gw_min_u64(timeout_ns, SUBMIT_AGAIN_NS);
     if (timeout_ns > 0 && io_uring_cq_ready(&ring->uring) == 0)
         err = gather(ring, timeout_ns);
-    take_the_rest(ring, before);
+    if (was_long)
+        take_the_rest(ring, before);
     ring->worked = io_uring_cq_ready(&ring->uring) > 0;
     read_clock(ring);
     uint32_t overflow = *ring->uring.cq.koverflow;
