@@ -3,8 +3,8 @@
  * kind, and beside them devices that log in. Each crowd takes slots for a while and no more, costs
  * what is planned for a slot, and leaves nothing behind.
  *
- * With TOLLGATE_TEST_CROWD=N each crowd has N connections, and the gateway slots for two thirds of
- * them: some 18,000 are what one process may open here.
+ * With TOLLGATE_TEST_CROWD=N each crowd has N connections, and the gateway slots in
+ * proportion: some 18,000 are what one process may open here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,17 +23,18 @@
 
 enum {
     SHARDS = 2,
-    CROWD = 600,         /* to begin with */
-    HANDSHAKES_MAX = 64, /* of each shard */
+    CROWD = 600, /* to begin with */
     SOON_MS = 5000,
     LOGINS = 12,
-    LOGIN_MS_MAX = 4000, /* stranger_s_max, the handshake, and a busy machine */
+    LOGIN_MS_MAX = 5500, /* stranger_s_max, a SYN sent again, a busy machine: it gives up at 6 s */
+    BACK_MS = 5000,      /* firmware's way after a failure */
     SLOT_BYTES_MAX = 1024,
     HANDSHAKE_BYTES_MAX = 16384,
 };
 
 static struct sys_gateway gateway;
-static struct sys_device device, insider;
+static struct sys_device devices[2]; /* the second comes and goes */
+static struct sys_client inside;
 static size_t crowd_count;
 static struct sys_client *crowd;
 static uint8_t hello[2048];
@@ -117,7 +118,28 @@ static void wait_until_gone(void)
     assert_true(sys_metric(&gateway, "tollgate_chunks_taken") == 0);
 }
 
-static void keeps_nobody_out(const struct manner *manner, struct sys_client *inside)
+/*
+ * A device logs in, and where the crowd is more than the processor bears at once (thousands of
+ * hellos that want their signature) it may be turned away and comes back as firmware does.
+ */
+static void log_in(enum sys_transport transport)
+{
+    struct sys_client c;
+    bool is_in = sys_connect(&gateway, &c, transport) &&
+                 sys_client_login(&c, devices[1].token, GW_RESPONSE_OK);
+
+    if (!is_in && crowd_count > CROWD) {
+        print_message("turned away (%s), and comes again\n", c.failure);
+        sys_client_close(&c);
+        sys_pause_ms(BACK_MS);
+        is_in = sys_connect(&gateway, &c, transport) &&
+                sys_client_login(&c, devices[1].token, GW_RESPONSE_OK);
+    }
+    sys_must(&gateway, &c, is_in);
+    sys_client_close(&c);
+}
+
+static void keeps_nobody_out(const struct manner *manner)
 {
     size_t before = resident_bytes(), most = before;
     uint64_t slowest = 0;
@@ -126,26 +148,23 @@ static void keeps_nobody_out(const struct manner *manner, struct sys_client *ins
         come(&crowd[i], manner, i);
     for (size_t n = 0; n < LOGINS; n++) {
         uint64_t from = sys_now_ms(), took;
-        struct sys_client c;
 
         dribble(manner, n);
-        sys_must(&gateway, &c, sys_connect(&gateway, &c, (enum sys_transport)(n % SYS_TRANSPORTS)));
-        sys_must(&gateway, &c, sys_client_login(&c, device.token, GW_RESPONSE_OK));
+        log_in((enum sys_transport)(n % SYS_TRANSPORTS));
         took = sys_now_ms() - from;
         slowest = took > slowest ? took : slowest;
-        sys_client_close(&c);
-        sys_must(&gateway, inside, sys_client_ping(inside, (uint16_t)(n + 2)));
+        sys_must(&gateway, &inside, sys_client_ping(&inside, (uint16_t)(n + 3)));
         if (resident_bytes() > most)
             most = resident_bytes();
     }
     print_message("%s: slowest login %u ms, %zu bytes each\n", manner->name, (unsigned)slowest,
                   (most - before) / crowd_count);
-    sys_check(&gateway, slowest <= sys_ms(LOGIN_MS_MAX), "%s: a login took %u ms", manner->name,
-              (unsigned)slowest);
+    sys_check(&gateway, slowest <= sys_ms(LOGIN_MS_MAX + (crowd_count > CROWD ? 2 * BACK_MS : 0)),
+              "%s: a login took %u ms", manner->name, (unsigned)slowest);
     sys_check(&gateway,
               sys_is_sanitized() ||
-                  most - before <=
-                      crowd_count * SLOT_BYTES_MAX + SHARDS * HANDSHAKES_MAX * HANDSHAKE_BYTES_MAX,
+                  most - before <= crowd_count * SLOT_BYTES_MAX +
+                                       SHARDS * (crowd_count / 9) * HANDSHAKE_BYTES_MAX,
               "%s: it took %zu bytes", manner->name, most - before);
     for (size_t i = 0; i < crowd_count; i++)
         sys_client_close(&crowd[i]);
@@ -154,14 +173,9 @@ static void keeps_nobody_out(const struct manner *manner, struct sys_client *ins
 
 static void no_crowd_keeps_devices_out(void **state)
 {
-    struct sys_client inside;
-
     (void)state;
-    sys_must(&gateway, &inside, sys_connect(&gateway, &inside, SYS_TLS13));
-    sys_must(&gateway, &inside, sys_client_login(&inside, insider.token, GW_RESPONSE_OK));
     for (size_t i = 0; i < GW_ARRAY_COUNT(manners); i++)
-        keeps_nobody_out(&manners[i], &inside);
-    sys_client_close(&inside);
+        keeps_nobody_out(&manners[i]);
 }
 
 /* Connections that come, say something wrong and are cut at once, from an address each. */
@@ -184,22 +198,17 @@ static void a_flood_of_connections_leaves_nothing_behind(void **state)
         sys_client_cut(&c);
     }
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));
-    sys_must(&gateway, &c, sys_client_login(&c, device.token, GW_RESPONSE_OK));
+    sys_must(&gateway, &c, sys_client_login(&c, devices[1].token, GW_RESPONSE_OK));
     for (uint64_t deadline = sys_now_ms() + sys_ms(SOON_MS);
          sys_metric(&gateway, "tollgate_accepted_total") - accepted < (double)count;
          sys_pause_ms(20))
         sys_check(&gateway, sys_now_ms() < deadline, "not all were accepted");
-    wait_until_gone();
     sys_client_close(&c);
+    wait_until_gone();
     assert_true(sys_metric(&gateway, "tollgate_logins_unknown_total") - unknown >=
                 (double)count / 2);
     /* Each address failed once: none is locked out, however many there are. */
     assert_true(sys_metric(&gateway, "tollgate_lockout_sources") == 0);
-}
-
-static void add_insider(void)
-{
-    sys_devices_add(&gateway, SYS_PRODUCT, &insider, 1);
 }
 
 static void make_hello(void)
@@ -214,12 +223,10 @@ int main(void)
     struct sys_group group = {
         .name = "crowd",
         .gateway = &gateway,
-        .options = {.shards = SHARDS,
-                    .lockout = "profile = \"nat\";",
-                    .config = "handshakes_max = 64; stranger_s_max = 1;\n"}, /* HANDSHAKES_MAX */
-        .devices = &device,
-        .device_count = 1,
-        .prepare = add_insider,
+        .options = {.shards = SHARDS, .lockout = "profile = \"nat\";"},
+        .devices = devices,
+        .device_count = GW_ARRAY_COUNT(devices),
+        .bystander = &inside,
         .started = make_hello,
     };
     static const struct CMUnitTest tests[] = {
@@ -229,11 +236,9 @@ int main(void)
 
     int failed;
 
-    crowd = sys_crowd_create(CROWD, &crowd_count);
+    crowd = sys_crowd_create(&group, CROWD, &crowd_count);
     if (crowd == NULL)
         return 1;
-    /* Shards get their share by a hash: with a third more connections than slots both are full. */
-    group.options.sessions = (uint32_t)crowd_count / 3;
     failed = SYS_GROUP_RUN(&group, tests);
     free(crowd);
     return failed;

@@ -78,8 +78,9 @@ static bool allow_files(size_t count)
     return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
-struct sys_client *sys_crowd_create(size_t otherwise, size_t *count)
+struct sys_client *sys_crowd_create(struct sys_group *group, size_t otherwise, size_t *count)
 {
+    static char config[64];
     const char *asked = getenv("TOLLGATE_TEST_CROWD");
     struct sys_client *crowd;
 
@@ -89,5 +90,10 @@ struct sys_client *sys_crowd_create(size_t otherwise, size_t *count)
         (void)fprintf(stderr, "a crowd of %zu wants more descriptors or memory\n", *count);
     for (size_t i = 0; crowd != NULL && i < *count; i++)
         crowd[i] = SYS_CLIENT_NONE;
+    /* Shards get their share by a hash: with a third more connections than slots both are full. */
+    group->options.sessions = (uint32_t)*count / 3;
+    (void)snprintf(config, sizeof config, "handshakes_max = %u; stranger_s_max = 1;\n",
+                   (unsigned)*count / 9);
+    group->options.config = config;
     return crowd;
 }

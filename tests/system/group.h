@@ -35,9 +35,11 @@ int sys_group_run(const struct sys_group *group, const struct CMUnitTest *tests,
 /*
  * A crowd of clients, none of them connected: as many as the environment variable
  * TOLLGATE_TEST_CROWD says, or `otherwise`, which is *count then; for free(). NULL when this
- * process may not open so many, which a line on stderr tells.
+ * process may not open so many, which a line on stderr tells. The group's gateway, of two shards,
+ * gets slots for two thirds of them, handshakes for a third of the slots, and the patience of a
+ * second.
  */
-struct sys_client *sys_crowd_create(size_t otherwise, size_t *count);
+struct sys_client *sys_crowd_create(struct sys_group *group, size_t otherwise, size_t *count);
 
 #define SYS_GROUP_RUN(group, tests) sys_group_run((group), (tests), GW_ARRAY_COUNT(tests))
 
