@@ -251,6 +251,26 @@ int kit_write(struct gw_journal_writer *writer, uint32_t lane, uint64_t sequence
     return err;
 }
 
+struct gw_journal_position kit_durable(const struct gw_journal_writer *writer)
+{
+    struct gw_journal_writer_stat stat;
+
+    gw_journal_writer_stat(writer, &stat);
+    return stat.durable;
+}
+
+void kit_put_at(const struct kit_dir *dir, struct gw_journal_position at, struct gw_bytes bytes)
+{
+    char path[256];
+    int fd;
+
+    kit_segment_path(path, dir, at.segment);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes.data, bytes.size, (off_t)at.offset), bytes.size);
+    (void)close(fd);
+}
+
 static void take_record(struct kit_found *found, const struct gw_journal_item *item)
 {
     char value[64];

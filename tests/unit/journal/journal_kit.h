@@ -68,6 +68,12 @@ struct gw_journal_writer *kit_writer(const struct kit_dir *dir, uint64_t segment
 int kit_write(struct gw_journal_writer *writer, uint32_t lane, uint64_t sequence, uint64_t durable,
               uint32_t count);
 
+/* Up to where everything is durable. */
+struct gw_journal_position kit_durable(const struct gw_journal_writer *writer);
+
+/* Writes into a segment that is there, behind its writer's back. */
+void kit_put_at(const struct kit_dir *dir, struct gw_journal_position at, struct gw_bytes bytes);
+
 /* What a reader found from a position on. */
 struct kit_found {
     uint64_t records, batches, damaged_bytes, batches_lost, damages, deletions;

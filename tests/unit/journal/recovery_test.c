@@ -93,7 +93,7 @@ static void journal_cut_anywhere_keeps_its_whole_batches(void **state)
 
     (void)state;
     image_make(&image, false);
-    for (size_t cut = GW_SEGMENT_DATA_AT; cut < image.begin[BATCHES] + 8; cut++) {
+    for (size_t cut = GW_SEGMENT_DATA_AT; cut < image.begin[BATCHES] + 8; cut += DAMAGE_STRIDE) {
         struct kit_found found;
 
         image_put(&image, cut, &dir);
@@ -142,7 +142,7 @@ static void flips(bool closed)
     struct gw_journal_recovery recovery;
 
     image_make(&image, closed);
-    for (size_t at = image.begin[0]; at < image.begin[BATCHES]; at++) {
+    for (size_t at = image.begin[0]; at < image.begin[BATCHES]; at += DAMAGE_STRIDE) {
         unsigned bit = (unsigned)(at * 5 % 8);
         uint64_t hit = whole_batches(&image, at);
         bool proven = closed || hit + 2 < BATCHES;
