@@ -44,7 +44,7 @@ static uint32_t directory_entries(const struct gw_shard_options *options)
 
 uint32_t gw_shard_session_bytes(const struct gw_shard_options *options)
 {
-    return (uint32_t)(sizeof(struct gw_session) + sizeof(uint32_t) +
+    return (uint32_t)(sizeof(struct gw_session) + 1 /* a bit of its pool */ +
                       sizeof(struct gw_session_cold) + PRELOGIN_BYTES_MAX +
                       sizeof(struct websocket) +
                       directory_bytes(directory_entries(options)) / options->sessions_max);

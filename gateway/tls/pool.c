@@ -39,7 +39,7 @@ static uint32_t partial_count(size_t class, uint32_t sessions_max)
 
 uint32_t gw_tls_session_bytes(void)
 {
-    return (uint32_t)(sizeof(struct gw_tls) + GW_KEYS_BYTES_MAX + 2 * sizeof(uint32_t));
+    return (uint32_t)(sizeof(struct gw_tls) + GW_KEYS_BYTES_MAX + 1 /* bits of their pools */);
 }
 
 uint64_t gw_tls_context_bytes(uint32_t sessions_max)

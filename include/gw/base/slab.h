@@ -3,7 +3,8 @@
  * used, so an empty slab costs address space, not pages. An empty pool is an ordinary answer.
  *
  * One thread. Released slots are poisoned under AddressSanitizer; the last released is the next
- * acquired (warm), and the contents of an acquired slot are whatever they were.
+ * acquired (warm), and the contents of an acquired slot are whatever they were, but for its first 4
+ * bytes: while it is free its link stands there. So a slot costs one bit beside its own bytes.
  */
 #ifndef GW_BASE_SLAB_H
 #define GW_BASE_SLAB_H
@@ -15,18 +16,18 @@
 #include <gw/base/defs.h>
 
 struct gw_slab {
-    uint8_t *slots;      /* slot_count * slot_bytes, mapped                      */
-    uint32_t *next;      /* link of a free slot; GW_SLAB_TAKEN while it is taken */
-    uint32_t slot_bytes; /* a multiple of 8                                      */
+    uint8_t *slots;      /* slot_count * slot_bytes, mapped                       */
+    uint64_t *taken;     /* a bit a slot                                          */
+    uint32_t slot_bytes; /* a multiple of 8                                       */
     uint32_t slot_count;
-    uint32_t free_head; /* GW_NONE when every slot that was ever used is taken  */
-    uint32_t fresh;     /* slots from here on were never used                   */
+    uint32_t free_head; /* GW_NONE when every slot that was ever used is taken   */
+    uint32_t fresh;     /* slots from here on are free, and have no pages yet    */
     uint32_t taken_count;
 };
 
 #define GW_SLAB_EMPTY ((struct gw_slab){.free_head = GW_NONE})
 
-/* 0, or -ENOMEM. `slot_bytes` a multiple of 8, 0 < `slot_count` < GW_NONE - 1. */
+/* 0, or -ENOMEM. `slot_bytes` a multiple of 8, 0 < `slot_count` < GW_NONE. */
 GW_MUST_USE int gw_slab_init(struct gw_slab *slab, uint32_t slot_bytes, uint32_t slot_count);
 /* Safe on GW_SLAB_EMPTY and when called twice. */
 void gw_slab_fini(struct gw_slab *slab);
