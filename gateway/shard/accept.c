@@ -133,6 +133,7 @@ void on_accept(struct gw_shard *sh, struct gw_session *s, const struct gw_comple
     sh->accepting_count--;
     sh->accepting[s->listener]--;
     *cold = (struct gw_session_cold){.park_next = GW_NONE, .held = GW_CHUNK_QUEUE_EMPTY};
+    s->own_id = 0;
     if (c->res == 0)
         remember_peer(cold, &at->address);
     gw_slab_release(&sh->accept_peers, peer);

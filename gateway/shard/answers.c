@@ -102,7 +102,7 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
     if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_SYNC_WAITS | GW_SESSION_PARKED) ||
         cold->ping_tick > tick_of(sh))
         return;
-    struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = next_own_id(cold)};
+    struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = next_own_id(s)};
 
     COUNT(sh, own_pings);
     reply_frame(sh, s, &ping);

@@ -172,10 +172,10 @@ static struct gw_session *session_of(const struct gw_shard *sh, const struct gw_
     return same && !has(s, GW_SESSION_PEER_GONE | GW_SESSION_SHUT | GW_SESSION_GOODBYE) ? s : NULL;
 }
 
-uint16_t next_own_id(struct gw_session_cold *cold)
+uint16_t next_own_id(struct gw_session *s)
 {
-    cold->own_id = cold->own_id == UINT16_MAX ? 1 : (uint16_t)(cold->own_id + 1);
-    return cold->own_id;
+    s->own_id = s->own_id == UINT16_MAX ? 1 : (uint16_t)(s->own_id + 1);
+    return s->own_id;
 }
 
 static bool chunks_have_room(const struct gw_shard *sh, size_t bytes)
@@ -201,7 +201,7 @@ static enum gw_downlink_result put(struct gw_shard *sh, struct gw_session *s,
     if (!chunks_have_room(sh, bytes))
         return GW_DOWNLINK_BUSY;
     if (frame->msg_id == 0)
-        frame->msg_id = next_own_id(cold); /* I2 */
+        frame->msg_id = next_own_id(s); /* I2 */
     gw_assert(sh->reply_bytes == 0);
     reply_frame(sh, s, frame);
     flush_replies(sh, s);

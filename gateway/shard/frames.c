@@ -41,7 +41,7 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
     struct gw_session_cold *cold = cold_of(sh, s);
 
     record->device = s->device;
-    record->session = cold->epoch;
+    record->session = epoch_of(sh, cold->login);
     record->sequence = ++cold->sequence;
     if ((record->flags & (GW_RECORD_GROUPED | GW_RECORD_DEVICE_TIME)) == 0)
         record->time_us = gw_ring_wall_us(sh->ring);
@@ -81,9 +81,9 @@ static bool claim(struct gw_shard *sh, struct gw_session *s)
 
 /* The life of this process began at `epoch` microseconds, and no gateway admits a device every
    microsecond: numbers of this life end before the next one's begin. */
-uint64_t next_epoch(struct gw_shard *sh)
+uint64_t epoch_of(const struct gw_shard *sh, uint64_t login)
 {
-    return sh->options.epoch + sh->login_count++ * sh->options.count + sh->options.number;
+    return sh->options.epoch + login * sh->options.count + sh->options.number;
 }
 
 static void on_granted(struct gw_shard *sh, struct gw_session *s)
@@ -93,7 +93,7 @@ static void on_granted(struct gw_shard *sh, struct gw_session *s)
 
     sh->live_count++;
     COUNT(sh, logins);
-    cold->epoch = next_epoch(sh);
+    cold->login = sh->login_count++;
     struct gw_record online = {.kind = GW_RECORD_ONLINE,
                                .value = gw_bytes_of(peer, peer_text(cold, peer, sizeof peer))};
 

@@ -217,7 +217,7 @@ void http_on_timer(struct gw_shard *sh, struct gw_session *s)
     struct gw_session_cold *cold = cold_of(sh, s);
     uint64_t now = now_of(sh).ns, next;
 
-    if (has(s, GW_SESSION_SEND) && tick_of(sh) >= cold->send_tick) {
+    if (has(s, GW_SESSION_SEND) && tick_of(sh) >= s->send_tick) {
         s->flags |= GW_SESSION_PEER_GONE;
         close_session(sh, s, GW_CLOSE_SLOW_READER);
         return;
@@ -242,6 +242,6 @@ void http_on_timer(struct gw_shard *sh, struct gw_session *s)
     if (has(s, GW_SESSION_SLOWED))
         next = gw_min_u64(next, cold->rate_ns - rate_burst_ns(sh) / 2);
     if (has(s, GW_SESSION_SEND))
-        next = gw_min_u64(next, ns_of_tick(sh, cold->send_tick));
+        next = gw_min_u64(next, ns_of_tick(sh, s->send_tick));
     arm_by(sh, s, next);
 }

@@ -90,7 +90,7 @@ static void speak_for(struct gw_shard *sh, struct gw_session *s, uint32_t device
     if (s->device == device)
         return;
     s->device = device;
-    cold->epoch = next_epoch(sh);
+    cold->login = sh->login_count++;
     cold->sequence = 0;
 }
 

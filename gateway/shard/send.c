@@ -113,8 +113,6 @@ void flush_replies(struct gw_shard *sh, struct gw_session *s)
 
 void start_send(struct gw_shard *sh, struct gw_session *s)
 {
-    struct gw_session_cold *cold = cold_of(sh, s);
-
     if (has(s, GW_SESSION_SEND | GW_SESSION_CANCELLED) || gw_chunk_queue_is_empty(&s->tx) ||
         s == sh->fed)
         return;
@@ -122,9 +120,9 @@ void start_send(struct gw_shard *sh, struct gw_session *s)
                  gw_chunk_queue_front(&sh->chunks, &s->tx));
     s->flags |= GW_SESSION_SEND;
     s->ops_inflight++;
-    cold->send_tick = tick_after(sh, sh->options.send_s_max * GW_NS_PER_S);
+    s->send_tick = tick_after(sh, sh->options.send_s_max * GW_NS_PER_S);
     if (s->state != GW_SESSION_CLOSING)
-        arm_by(sh, s, ns_of_tick(sh, cold->send_tick));
+        arm_by(sh, s, ns_of_tick(sh, s->send_tick));
 }
 
 void on_send(struct gw_shard *sh, struct gw_session *s, const struct gw_completion *c)

@@ -272,7 +272,7 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     uint64_t idle = idle_deadline_ns(sh, s);
     uint64_t next;
 
-    if (has(s, GW_SESSION_SEND) && tick >= cold->send_tick) {
+    if (has(s, GW_SESSION_SEND) && tick >= s->send_tick) {
         s->flags |= GW_SESSION_PEER_GONE;
         close_session(sh, s, GW_CLOSE_SLOW_READER);
         return;
@@ -303,7 +303,7 @@ static void on_live_timer(struct gw_shard *sh, struct gw_session *s)
     if (has(s, GW_SESSION_HELD))
         next = gw_min_u64(next, ns_of_tick(sh, cold->deadline_tick));
     if (has(s, GW_SESSION_SEND))
-        next = gw_min_u64(next, ns_of_tick(sh, cold->send_tick));
+        next = gw_min_u64(next, ns_of_tick(sh, s->send_tick));
     arm_by(sh, s, next);
 }
 

@@ -233,7 +233,7 @@ struct gw_shard {
     struct gw_timer_wheel wheel;
     struct gw_instant start;
     uint32_t live_count, http_count, websocket_count, open_count, handshake_count, accepting_count;
-    uint64_t login_count;   /* for session epochs */
+    uint64_t login_count;   /* for epoch_of */
     uint64_t written_epoch; /* of records of what others wrote to our devices */
     uint32_t written_sequence;
 
@@ -447,8 +447,8 @@ void tell_time(struct gw_shard *sh, const struct gw_session *s, const struct gw_
                struct gw_session_todo *todo);
 void tell_field(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
 void check_event(struct gw_shard *sh, const struct gw_session *s, struct gw_session_todo *todo);
-/* Numbers of logins: unique for ever. */
-uint64_t next_epoch(struct gw_shard *sh);
+/* Of a login of this shard: unique for ever. */
+uint64_t epoch_of(const struct gw_shard *sh, uint64_t login);
 
 /* http.c */
 /* The connection's first byte was a letter. */
@@ -595,7 +595,7 @@ void downlinks_handle(struct gw_shard *sh, struct gw_inbox_item *items);
 /* Of a message in the pool. */
 uint32_t downlink_slot_bytes(const struct gw_shard_options *options);
 /* For frames to the device that answer none of its own; never 0. */
-uint16_t next_own_id(struct gw_session_cold *cold);
+uint16_t next_own_id(struct gw_session *s);
 
 /* written.c: false when the log has no room for it */
 GW_MUST_USE bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink);

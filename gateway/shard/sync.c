@@ -47,7 +47,7 @@ static void reply_value(struct sync *sync, const struct gw_value *value)
     struct gw_shard *sh = sync->sh;
     uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX], *out;
     size_t bytes = gw_hardware_head(body, value->bank, value->pin);
-    uint16_t msg_id = sync->msg_id != 0 ? sync->msg_id : next_own_id(cold_of(sh, sync->s));
+    uint16_t msg_id = sync->msg_id != 0 ? sync->msg_id : next_own_id(sync->s);
     struct gw_frame frame = {
         .type = GW_FRAME_HARDWARE, .msg_id = msg_id, .body = gw_bytes_of(body, bytes)};
 

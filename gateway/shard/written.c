@@ -18,7 +18,7 @@ bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink)
     if (!lane_has_room(sh))
         return false;
     if (sh->written_sequence == 0 || sh->written_sequence == UINT32_MAX) {
-        sh->written_epoch = next_epoch(sh);
+        sh->written_epoch = epoch_of(sh, sh->login_count++);
         sh->written_sequence = 0;
     }
     struct gw_record record = {

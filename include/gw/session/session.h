@@ -123,17 +123,27 @@ struct gw_session {
         uint8_t listener; /* before the login                                                 */
         uint8_t sync_at;  /* LIVE: how far the sync in front, or what is owed, was answered   */
     };
+    uint16_t own_id;    /* counter for frames of ours, never 0                                */
+    uint32_t send_tick; /* when the send in flight must have got somewhere                 */
 };
 _Static_assert(sizeof(struct gw_session) == 64, "one cache line: a million sessions are 64 MB");
+
+/* Of numbers of batches of a lane, and logins of a shard: 34 years of a thousand a second. */
+enum { GW_NUMBER_BITS = 40 };
 
 /*
  * What is read at login, at close and for the rarer frames. A *tick* is one of the timer wheel's
  * (64 ms), since the shard's start; a deadline in ticks is never early and at most one late.
  */
 struct gw_session_cold {
-    uint64_t epoch;      /* names this login for ever                                      */
-    uint64_t updates_at; /* lane sequence that holds its newest record                     */
-    uint64_t rate_ns;    /* when the frames taken so far are paid for, at the allowed rate */
+    uint64_t updates_at : GW_NUMBER_BITS; /* lane sequence that holds its newest record */
+    uint64_t ping_id : 16;                /* newest PING that waits for the disk        */
+    uint64_t product_flags : 8;
+    uint64_t login : GW_NUMBER_BITS; /* which of the shard's: its epoch follows from it */
+    uint64_t last_id : 16;           /* of the newest frame, for a status that answers no frame */
+    uint64_t prelogin_bytes : 7;     /* of a partial login or request, in the shard's own array */
+    uint64_t peer_is_v6 : 1;
+    uint64_t rate_ns; /* when the frames taken so far are paid for, at the allowed rate */
     union {
         uint64_t group_us; /* LIVE: time of the members of the open group                     */
         struct {
@@ -144,7 +154,6 @@ struct gw_session_cold {
     };
     uint32_t deadline_tick; /* of the handshake, the login, the request or the held frames: in
                                LIVE always login_s_max after the login                        */
-    uint32_t send_tick;     /* when the send in flight must have got somewhere                */
     union {
         uint32_t ping_tick;  /* LIVE: when the next PING of ours is due while one of theirs waits */
         uint32_t hello_tick; /* HANDSHAKE: when it began to wait for its turn                     */
@@ -166,17 +175,11 @@ struct gw_session_cold {
             uint32_t since_tick; /* it has kept us waiting since then                        */
         } stranger;              /* with IDLE, GREETING or ANSWERED                          */
     };
-    uint16_t ping_id;      /* newest PING that waits for the disk                        */
-    uint16_t own_id;       /* counter for frames of ours, never 0                        */
-    uint16_t last_id;      /* of the newest frame, for a status that answers no frame    */
     uint16_t buffer_bytes; /* "buff-in": no longer frame is ever sent to this device     */
     uint16_t peer_port;
-    uint8_t prelogin_bytes : 7; /* of a partial login or request, in the shard's own array    */
-    uint8_t peer_is_v6 : 1;
-    uint8_t product_flags;
     uint8_t peer[16]; /* network order; v4 in the first four bytes                            */
 };
-_Static_assert(sizeof(struct gw_session_cold) == 112, "planned bytes per session");
+_Static_assert(sizeof(struct gw_session_cold) == 96, "planned bytes per session");
 
 struct gw_session_limits {
     uint32_t frame_body_bytes_max;
