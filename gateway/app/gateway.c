@@ -23,6 +23,7 @@
 
 #include <gw/app/notify.h>
 #include <gw/base/assert.h>
+#include <gw/base/heap.h>
 #include <gw/base/log.h>
 
 enum {
@@ -433,16 +434,18 @@ static uint32_t ended_count(const struct gateway *g)
 
 /*
  * A TLS handshake takes some 8 KiB of the heap, which is all that comes and goes there: after a
- * storm what it left behind in each shard's arena would be kept for ever. So when a second has
- * passed without a handshake, it is given back.
+ * storm what it left behind in each shard's arena would be kept for ever, and so would the buffers
+ * that were in use at once. So when a second has passed without a handshake, it is given back.
  */
-static void give_heap_back(struct gateway *g)
+static void give_memory_back(struct gateway *g)
 {
     uint64_t done = sum(g, offsetof(struct gw_shard_metrics, handshakes_done));
 
     if (done == g->handshakes_seen && done != g->handshakes_trimmed) {
         g->handshakes_trimmed = done;
         (void)malloc_trim(0);
+        for (uint32_t i = 0; i < g->plan.shards; i++)
+            gw_shard_trim(g->shards[i]);
     }
     g->handshakes_seen = done;
 }
@@ -551,7 +554,7 @@ static int control(struct gateway *g)
         }
         if (now.ns >= next_beat.ns) {
             beat(g);
-            give_heap_back(g);
+            give_memory_back(g);
             watch_index(g);
             reload_if_changed(g);
             next_beat = gw_instant_after(now, BEAT_MS * GW_NS_PER_MS);
@@ -622,6 +625,7 @@ int gateway_run(const struct gw_config *config)
     char why[WHY_BYTES] = "";
     int code;
 
+    gw_heap_begin();
     sem_init(&g.begun, 0, 0);
     sem_init(&g.go, 0, 0);
     code = start(&g, why);

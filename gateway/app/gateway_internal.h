@@ -152,7 +152,7 @@ struct gateway {
     uint64_t changes_told;       /* newest change of the index that the shards know of            */
     int landlock;                /* its version; 0: files are not confined */
     uint64_t handshakes_seen;    /* done, at the last beat                                */
-    uint64_t handshakes_trimmed; /* and when the heap was last given back                 */
+    uint64_t handshakes_trimmed; /* and when memory was last given back                   */
     struct gw_instant started;
 };
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <gw/base/assert.h>
 #include <gw/base/poison.h>
@@ -125,6 +126,26 @@ void gw_slab_release(struct gw_slab *slab, uint32_t slot)
 bool gw_slab_is_taken(const struct gw_slab *slab, uint32_t slot)
 {
     return slot < slab->fresh && bit_of(slab, slot);
+}
+
+void gw_slab_trim(struct gw_slab *slab)
+{
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    uint32_t fresh = slab->fresh;
+    size_t from, to;
+
+    while (fresh > 0 && !bit_of(slab, fresh - 1))
+        fresh--;
+    from = ((size_t)fresh * slab->slot_bytes + page_bytes - 1) / page_bytes * page_bytes;
+    to = (size_t)slab->fresh * slab->slot_bytes;
+    slab->fresh = fresh;
+    slab->free_head = GW_NONE;
+    while (fresh-- > 0)
+        if (!bit_of(slab, fresh))
+            push_free(slab, fresh);
+    /* Slots that begin in front of `from` and are fresh now keep their page. */
+    if (to > from)
+        (void)madvise(slab->slots + from, to - from, MADV_DONTNEED);
 }
 
 void gw_slab_check(const struct gw_slab *slab)

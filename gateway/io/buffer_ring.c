@@ -1,10 +1,11 @@
 /*
- * Provided receive buffers. While a buffer belongs to the kernel it is poisoned under
- * AddressSanitizer, so that a read through a stale loan is seen.
+ * Provided receive buffers. While a buffer is not on loan it is poisoned under AddressSanitizer, so
+ * that a read through a stale loan is seen.
  */
 #include "buffer_ring_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,11 +20,17 @@ static void *map_pages(size_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+static uint8_t *buffer_at(const struct buffer_ring *buffers, uint16_t id)
+{
+    return buffers->memory + (size_t)id * buffers->bytes;
+}
+
 static void give(struct buffer_ring *buffers, uint16_t id)
 {
-    uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
+    uint8_t *buffer = buffer_at(buffers, id);
 
     gw_poison(buffer, buffers->bytes);
+    buffers->given++;
     io_uring_buf_ring_add(buffers->ring, buffer, buffers->bytes, id,
                           io_uring_buf_ring_mask(buffers->count), 0);
     io_uring_buf_ring_advance(buffers->ring, 1);
@@ -41,7 +48,8 @@ int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring, uint32
     buffers->memory_bytes = (size_t)count * bytes;
     buffers->ring = map_pages(buffers->ring_bytes);
     buffers->memory = map_pages(buffers->memory_bytes);
-    if (buffers->ring == NULL || buffers->memory == NULL) {
+    buffers->spares = malloc(count * sizeof *buffers->spares);
+    if (buffers->ring == NULL || buffers->memory == NULL || buffers->spares == NULL) {
         buffer_ring_fini(buffers, NULL);
         return -ENOMEM;
     }
@@ -59,10 +67,10 @@ int buffer_ring_init(struct buffer_ring *buffers, struct io_uring *uring, uint32
 
 void buffer_ring_reserve(struct buffer_ring *buffers, uint32_t receives)
 {
-    uint32_t wanted = buffers->loans + receives;
-
-    while (buffers->given < wanted && buffers->given < buffers->count)
-        give(buffers, (uint16_t)buffers->given++);
+    while (buffers->given < receives &&
+           (buffers->spare_count > 0 || buffers->fresh < buffers->count))
+        give(buffers, buffers->spare_count > 0 ? buffers->spares[--buffers->spare_count]
+                                               : (uint16_t)buffers->fresh++);
 }
 
 void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
@@ -71,6 +79,7 @@ void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
         (void)io_uring_unregister_buf_ring(uring, BUFFER_GROUP);
     if (buffers->ring != NULL)
         (void)munmap(buffers->ring, buffers->ring_bytes);
+    free(buffers->spares);
     if (buffers->memory != NULL) {
         gw_unpoison(buffers->memory, buffers->memory_bytes);
         (void)munmap(buffers->memory, buffers->memory_bytes);
@@ -80,17 +89,25 @@ void buffer_ring_fini(struct buffer_ring *buffers, struct io_uring *uring)
 
 const uint8_t *buffer_ring_take(struct buffer_ring *buffers, uint16_t id)
 {
-    uint8_t *buffer = buffers->memory + (size_t)id * buffers->bytes;
+    uint8_t *buffer = buffer_at(buffers, id);
 
-    gw_assert(id < buffers->given);
+    gw_assert(id < buffers->fresh && buffers->given > 0);
     gw_unpoison(buffer, buffers->bytes);
+    buffers->given--;
     buffers->loans++;
     return buffer;
 }
 
 void buffer_ring_release(struct buffer_ring *buffers, uint16_t id)
 {
-    gw_assert(id < buffers->given && buffers->loans > 0);
+    gw_assert(id < buffers->fresh && buffers->loans > 0);
+    gw_poison(buffer_at(buffers, id), buffers->bytes);
     buffers->loans--;
-    give(buffers, id);
+    buffers->spares[buffers->spare_count++] = id;
+}
+
+void buffer_ring_trim(struct buffer_ring *buffers)
+{
+    gw_assert(buffers->loans == 0);
+    (void)madvise(buffers->memory, (size_t)buffers->fresh * buffers->bytes, MADV_DONTNEED);
 }

@@ -245,6 +245,13 @@ void gw_ring_poll(struct gw_ring *ring, uint32_t slot, uint32_t generation)
     tag_file(sqe, GW_OP_POLL, slot, generation);
 }
 
+/* Receives that are queued count on it, if there were too few for all of them. */
+static void give_home(struct gw_ring *ring, uint16_t buffer)
+{
+    buffer_ring_release(&ring->buffers, buffer);
+    buffer_ring_reserve(&ring->buffers, ring->receives);
+}
+
 static void receive(struct gw_ring *ring, uint32_t slot, uint32_t generation, uint32_t bytes,
                     int flags)
 {
@@ -271,7 +278,15 @@ void gw_ring_recv_front(struct gw_ring *ring, uint32_t slot, uint32_t generation
 
 void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer)
 {
-    buffer_ring_release(&ring->buffers, buffer);
+    give_home(ring, buffer);
+}
+
+bool gw_ring_trim(struct gw_ring *ring)
+{
+    if (ring->receives > 0)
+        return false;
+    buffer_ring_trim(&ring->buffers);
+    return true;
 }
 
 void gw_ring_send(struct gw_ring *ring, uint32_t slot, uint32_t generation, struct gw_bytes bytes)
@@ -441,7 +456,7 @@ static bool translate(struct gw_ring *ring, const struct io_uring_cqe *cqe,
         if (cqe->res > 0)
             out->bytes = gw_bytes_of(data, (size_t)cqe->res);
         else
-            buffer_ring_release(&ring->buffers, out->buffer);
+            give_home(ring, out->buffer);
         return true;
     case OP_EVENT:
         arm_event(ring);

@@ -11,7 +11,7 @@
 #include "shard_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 static uint32_t cells_for(uint32_t entries_max)
 {
@@ -25,16 +25,20 @@ uint64_t directory_bytes(uint32_t entries_max)
 
 int directory_init(struct directory *directory, uint32_t entries_max)
 {
-    uint32_t cells = cells_for(entries_max);
+    void *cells = mmap(NULL, directory_bytes(entries_max), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    *directory = (struct directory){.cell_count = cells, .count_max = entries_max};
-    directory->cells = calloc(cells, sizeof *directory->cells);
-    return directory->cells == NULL ? -ENOMEM : 0;
+    *directory = (struct directory){.cell_count = cells_for(entries_max), .count_max = entries_max};
+    if (cells == MAP_FAILED)
+        return -ENOMEM;
+    directory->cells = cells;
+    return 0;
 }
 
 void directory_fini(struct directory *directory)
 {
-    free(directory->cells);
+    if (directory->cells != NULL)
+        (void)munmap(directory->cells, directory_bytes(directory->count_max));
     *directory = (struct directory){0};
 }
 

@@ -2,9 +2,9 @@
  * One shard: the loop, its timers, its start and its end. The loop is its own summary; each step
  * takes a bounded amount of work, so that no device starves another.
  *
- *   I1  Everything here belongs to the shard's thread, but for stop_asked, tls_next, changes_told,
- *       sweep_told, the counters (read by others), the mailboxes (pushed by peers) and the two
- *       inboxes.
+ *   I1  Everything here belongs to the shard's thread, but for stop_asked, trim_asked, tls_next,
+ *       changes_told, sweep_told, the counters (read by others), the mailboxes (pushed by peers)
+ *       and the two inboxes.
  *   I2  No transaction of the token index or the last values lasts over a wait, or beyond a turn.
  *   I3  Before it sleeps, a shard has asked for every wake that it will need.
  */
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include <gw/base/heap.h>
 #include <gw/base/log.h>
 
 enum { COMPLETIONS_PER_TURN_MAX = 4096, TIMERS_PER_TURN_MAX = 4096 };
@@ -87,6 +88,11 @@ static size_t websockets_bytes(const struct gw_shard *sh)
     return (size_t)sh->options.sessions_max * sizeof *sh->websockets;
 }
 
+static size_t bridges_bytes(const struct gw_shard *sh)
+{
+    return (sh->options.bridge_sessions_max + (size_t)1) * sizeof *sh->bridges;
+}
+
 static int allocate(struct gw_shard *sh)
 {
     const struct gw_shard_options *options = &sh->options;
@@ -109,7 +115,7 @@ static int allocate(struct gw_shard *sh)
     sh->prelogin = map_zeroed(prelogin_bytes(sh));
     sh->websockets = map_zeroed(websockets_bytes(sh));
     sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
-    sh->bridges = calloc(options->bridge_sessions_max + (size_t)1, sizeof *sh->bridges);
+    sh->bridges = map_zeroed(bridges_bytes(sh));
     if (sh->bridges == NULL || sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL ||
         sh->websockets == NULL || sh->mailboxes == NULL)
         return -ENOMEM;
@@ -174,7 +180,8 @@ void gw_shard_destroy(struct gw_shard *sh)
     for (uint32_t i = 0; sh->mailboxes != NULL && i < sh->options.count; i++)
         gw_spsc_fini(&sh->mailboxes[i]);
     free(sh->mailboxes);
-    free(sh->bridges);
+    if (sh->bridges != NULL)
+        (void)munmap(sh->bridges, bridges_bytes(sh));
     if (sh->cold != NULL)
         (void)munmap(sh->cold, cold_bytes(sh));
     if (sh->prelogin != NULL)
@@ -488,6 +495,20 @@ static void take_new_certificates(struct gw_shard *sh)
     sh->tls = next;
 }
 
+/*
+ * A storm makes everything that grows with what happens at once larger than it need be afterwards:
+ * receive buffers, chunks, batches, the heap of handshakes. Asked for when it is over.
+ */
+static void trim_if_asked(struct gw_shard *sh)
+{
+    if (!atomic_load_explicit(&sh->trim_asked, memory_order_relaxed) || !gw_ring_trim(sh->ring))
+        return;
+    atomic_store_explicit(&sh->trim_asked, false, memory_order_relaxed);
+    gw_slab_trim(&sh->chunks);
+    gw_lane_trim(sh->lane);
+    gw_heap_trim();
+}
+
 static void publish_gauges(struct gw_shard *sh)
 {
     struct gw_ring_stat stat;
@@ -563,6 +584,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     run_stop(sh);
     gw_lane_flush(sh->lane, sh->flush_urgent, gw_ring_wall_us(sh->ring), now_of(sh));
     sh->flush_urgent = false;
+    trim_if_asked(sh);
     publish_gauges(sh);
     gw_index_reader_pause(sh->reader); /* I2 */
     if (sh->values != NULL)
@@ -574,6 +596,12 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
 
 void gw_shard_wake(struct gw_shard *sh)
 {
+    gw_ring_wake(sh->ring);
+}
+
+void gw_shard_trim(struct gw_shard *sh)
+{
+    atomic_store_explicit(&sh->trim_asked, true, memory_order_relaxed);
     gw_ring_wake(sh->ring);
 }
 

@@ -295,6 +295,7 @@ struct gw_shard {
 
     /* from other threads */
     _Atomic bool stop_asked;
+    _Atomic bool trim_asked;
     _Atomic(struct gw_tls_context *) tls_next;
     _Atomic uint64_t changes_told; /* there is this change                               */
     _Atomic bool sweep_told;       /* a peer missed changes of devices that may be here  */

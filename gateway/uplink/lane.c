@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <gw/base/assert.h>
 #include <gw/journal/batch.h>
@@ -77,7 +78,8 @@ enum gw_pressure gw_lane_pressure(const struct gw_lane *lane)
                                            : GW_PRESSURE_NONE;
 }
 
-static uint32_t take_spare(struct gw_lane *lane)
+/* How many spares there are, with what has just come home. */
+static uint32_t take_home(struct gw_lane *lane)
 {
     uint32_t count = atomic_load_explicit(&lane->spare_count, memory_order_relaxed);
 
@@ -87,6 +89,13 @@ static uint32_t take_spare(struct gw_lane *lane)
 
         gw_assert(popped);
     }
+    return count;
+}
+
+static uint32_t take_spare(struct gw_lane *lane)
+{
+    uint32_t count = take_home(lane);
+
     gw_assert(count > 0); /* gw_lane_has_room was not asked */
     atomic_store_explicit(&lane->spare_count, count - 1, memory_order_relaxed);
     return lane->spares[count - 1];
@@ -105,9 +114,14 @@ bool gw_lane_has_room(const struct gw_lane *lane, size_t bytes)
     return bytes == 0 || home_count(lane) >= 2 * bodies - 1;
 }
 
-static uint8_t *open_buffer(struct gw_lane *lane)
+static uint8_t *buffer_at(const struct gw_lane *lane, uint32_t buffer)
 {
-    return lane->buffers + (size_t)lane->open * GW_LANE_BATCH_BYTES;
+    return lane->buffers + (size_t)buffer * GW_LANE_BATCH_BYTES;
+}
+
+static uint8_t *open_buffer(const struct gw_lane *lane)
+{
+    return buffer_at(lane, lane->open);
 }
 
 static void open_batch(struct gw_lane *lane, uint64_t wall_us, struct gw_instant now)
@@ -199,6 +213,12 @@ void gw_lane_seal(struct gw_lane *lane)
 {
     if (lane->open != GW_NONE)
         seal(lane);
+}
+
+void gw_lane_trim(struct gw_lane *lane)
+{
+    for (uint32_t count = take_home(lane); count > 0; count--)
+        (void)madvise(buffer_at(lane, lane->spares[count - 1]), GW_LANE_BATCH_BYTES, MADV_DONTNEED);
 }
 
 uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now)

@@ -401,6 +401,14 @@ void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer)
            ring->options.buffer_bytes);
 }
 
+bool gw_ring_trim(struct gw_ring *ring)
+{
+    for (uint32_t i = 0; i < ring->ops_high; i++)
+        if (ring->ops[i].used && ring->ops[i].kind == GW_OP_RECV)
+            return false;
+    return ring->buffers_taken == 0; /* else a completion that is yet to be read has one */
+}
+
 void gw_ring_send(struct gw_ring *ring, uint32_t slot, uint32_t generation, struct gw_bytes bytes)
 {
     for (uint32_t i = 0; i < ring->ops_high; i++) /* one at a time */

@@ -448,6 +448,10 @@ static void befall(struct world *w, uint32_t now)
         for (uint32_t i = 0; i < w->life.shard_count; i++)
             gw_shard_tls_set(w->life.shards[i], pretend_tls_context());
         break;
+    case 8: /* a storm of logins is over, or so it seems */
+        for (uint32_t i = 0; i < w->life.shard_count; i++)
+            gw_shard_trim(w->life.shards[i]);
+        break;
     default:
         break;
     }

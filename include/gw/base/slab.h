@@ -43,6 +43,12 @@ static inline void *gw_slab_at(const struct gw_slab *slab, uint32_t slot)
     return slab->slots + (size_t)slot * slab->slot_bytes;
 }
 
+/*
+ * After a peak: gives pages back that lie behind the last taken slot, and from now on hands out low
+ * slots first. Not for slots whose contents shall outlast their release.
+ */
+void gw_slab_trim(struct gw_slab *slab);
+
 /* Asserts that free + taken + fresh slots make the whole, walking the free list. */
 void gw_slab_check(const struct gw_slab *slab);
 

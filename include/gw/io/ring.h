@@ -96,6 +96,11 @@ void gw_ring_recv(struct gw_ring *ring, uint32_t slot, uint32_t generation);
 void gw_ring_recv_front(struct gw_ring *ring, uint32_t slot, uint32_t generation, uint32_t bytes,
                         bool take);
 void gw_ring_buffer_release(struct gw_ring *ring, uint16_t buffer);
+/*
+ * After a peak: gives back the pages of the receive buffers, none of which may be on loan. False: a
+ * recv is under way, and nothing was done.
+ */
+GW_MUST_USE bool gw_ring_trim(struct gw_ring *ring);
 /* `bytes` stay valid until the completion. One send per slot at a time. */
 void gw_ring_send(struct gw_ring *ring, uint32_t slot, uint32_t generation, struct gw_bytes bytes);
 void gw_ring_shutdown(struct gw_ring *ring, uint32_t slot, uint32_t generation);

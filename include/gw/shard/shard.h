@@ -127,6 +127,9 @@ void gw_shard_end(struct gw_shard *shard);
 
 /* Any thread, once it has begun. */
 void gw_shard_wake(struct gw_shard *shard);
+/* A peak is over: gives back, in a turn without a receive under way, what it made grow. Any thread.
+ */
+void gw_shard_trim(struct gw_shard *shard);
 /* Stop accepting, wait for the disk, close the sessions, end. Any thread. */
 void gw_shard_stop(struct gw_shard *shard);
 /* The index has changed; `newest` is gw_index_change_newest. Any one thread. */

@@ -51,6 +51,9 @@ void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct g
 /* Seals the open batch, whatever speaks against it: before the shard stops for good. */
 void gw_lane_seal(struct gw_lane *lane);
 
+/* After a peak: gives back the pages of the buffers that are at home. */
+void gw_lane_trim(struct gw_lane *lane);
+
 /* When gw_lane_flush must be called again at the latest: ns from `now`, UINT64_MAX for never. */
 uint64_t gw_lane_flush_due(const struct gw_lane *lane, struct gw_instant now);
 

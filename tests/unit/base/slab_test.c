@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -207,6 +208,58 @@ static void an_empty_slab_takes_no_pages(void **state)
     gw_slab_fini(&slab);
 }
 
+static long resident_pages(const struct gw_slab *slab)
+{
+    unsigned char in[64];
+    long pages = 0;
+
+    assert_int_equal(mincore(slab->slots, sizeof in * 4096, in), 0);
+    for (size_t i = 0; i < sizeof in; i++)
+        pages += in[i] & 1;
+    return pages;
+}
+
+/* Every choice of slots that stay, of a few pages. */
+static void trimming_gives_back_what_lies_behind_the_last_taken(void **state)
+{
+    enum { PAGES = 64, PER_PAGE = 2, USED = 9 };
+    struct gw_slab slab;
+
+    (void)state;
+    for (uint32_t kept = 0; kept < 1u << USED; kept++) {
+        uint32_t last = 0, kept_count = 0;
+
+        assert_int_equal(gw_slab_init(&slab, 4096 / PER_PAGE, PAGES * PER_PAGE), 0);
+        for (uint32_t i = 0; i < USED; i++)
+            memset(gw_slab_at(&slab, gw_slab_acquire(&slab)), (int)i + 1, slab.slot_bytes);
+        for (uint32_t i = 0; i < USED; i++) {
+            if ((kept >> i & 1) == 0) {
+                gw_slab_release(&slab, i);
+            } else {
+                last = i + 1;
+                kept_count++;
+            }
+        }
+        gw_slab_trim(&slab);
+        gw_slab_check(&slab);
+        assert_int_equal(slab.taken_count, kept_count);
+        assert_int_equal(resident_pages(&slab), (last + PER_PAGE - 1) / PER_PAGE);
+        for (uint32_t i = 0; i < USED; i++) {
+            const uint8_t *bytes = gw_slab_at(&slab, i);
+
+            assert_int_equal(gw_slab_is_taken(&slab, i), kept >> i & 1);
+            for (uint32_t k = 0; (kept >> i & 1) != 0 && k < slab.slot_bytes; k++)
+                assert_int_equal(bytes[k], i + 1);
+        }
+        for (uint32_t i = 0; i < PAGES * PER_PAGE; i++) { /* low ones first, and none is lost */
+            if (i >= USED || (kept >> i & 1) == 0)
+                assert_int_equal(gw_slab_acquire(&slab), i);
+        }
+        assert_int_equal(gw_slab_acquire(&slab), GW_NONE);
+        gw_slab_fini(&slab);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_slab_that_the_machine_cannot_map_is_refused),
         cmocka_unit_test(ending_twice_or_before_the_beginning_is_safe),
         cmocka_unit_test(an_empty_slab_takes_no_pages),
+        cmocka_unit_test(trimming_gives_back_what_lies_behind_the_last_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

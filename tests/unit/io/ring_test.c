@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <gw/io/ring.h>
@@ -448,6 +449,56 @@ static void a_recv_that_finds_nothing_costs_no_buffer(void **state)
     close_fixture(&f);
 }
 
+static bool is_resident(const uint8_t *p)
+{
+    unsigned char in = 0;
+
+    assert_int_equal(mincore((void *)((uintptr_t)p / 4096 * 4096), 1, &in), 0);
+    return (in & 1) != 0;
+}
+
+static void one_receive_at_a_time_works_in_one_buffer(void **state)
+{
+    struct fixture f = open_fixture();
+    int fds[2] = {connect_to(&f, 0), connect_to(&f, 1)};
+    struct gw_completion c[2];
+    const uint8_t *first;
+
+    (void)state;
+    for (uint32_t slot = 0; slot < 2; slot++) { /* two at once: */
+        assert_int_equal(write(fds[slot], "x", 1), 1);
+        gw_ring_recv(f.ring, slot, GENERATION);
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        c[i] = next_of(f.ring, GW_OP_RECV);
+    assert_int_not_equal(c[0].buffer, c[1].buffer);
+    for (uint32_t i = 0; i < 2; i++)
+        gw_ring_buffer_release(f.ring, c[i].buffer);
+    for (int i = 0; i < 4 * BUFFERS; i++) { /* and then the same again and again */
+        assert_int_equal(write(fds[0], "x", 1), 1);
+        gw_ring_recv(f.ring, 0, GENERATION);
+        c[0] = next_of(f.ring, GW_OP_RECV);
+        assert_int_equal(c[0].buffer, c[1].buffer);
+        gw_ring_buffer_release(f.ring, c[0].buffer);
+    }
+    first = c[0].bytes.data;
+    assert_true(is_resident(first));
+    gw_ring_recv(f.ring, 0, GENERATION);
+    assert_false(gw_ring_trim(f.ring)); /* it may bring something */
+    assert_int_equal(next_of(f.ring, GW_OP_RECV).res, -EAGAIN);
+    assert_true(is_resident(first));
+    assert_true(gw_ring_trim(f.ring));
+    assert_false(is_resident(first));
+    assert_int_equal(write(fds[0], "y", 1), 1);
+    gw_ring_recv(f.ring, 0, GENERATION);
+    c[0] = next_of(f.ring, GW_OP_RECV);
+    assert_memory_equal(c[0].bytes.data, "y", 1);
+    gw_ring_buffer_release(f.ring, c[0].buffer);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    close_fixture(&f);
+}
+
 static void too_many_files_are_explained(void **state)
 {
     struct gw_ring_options options = {
@@ -477,6 +528,7 @@ int main(void)
         cmocka_unit_test(after_a_long_turn_all_that_has_come_is_taken),
         cmocka_unit_test(more_operations_than_entries_are_submitted_in_turns),
         cmocka_unit_test(a_recv_that_finds_nothing_costs_no_buffer),
+        cmocka_unit_test(one_receive_at_a_time_works_in_one_buffer),
         cmocka_unit_test(too_many_files_are_explained),
     };
 

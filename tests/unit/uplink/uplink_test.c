@@ -182,6 +182,36 @@ static void durable_is_published_only_after_the_sync(void **state)
     bench_fini(&b);
 }
 
+/* One batch is open, others are on their way, and some have come home. */
+static void trimming_leaves_alone_what_is_not_at_home(void **state)
+{
+    struct bench b;
+    struct gw_lane *lane;
+    uint64_t records[LANES];
+    uint32_t sequence = 0;
+
+    (void)state;
+    bench_init(&b);
+    lane = gw_uplink_lane(b.uplink, 0);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < BUFFERS - 1; i++) {
+            (void)append(lane, ++sequence, 1000);
+            seal(lane);
+            if (i == BUFFERS / 2)
+                (void)gw_uplink_step(b.uplink);
+        }
+        (void)append(lane, ++sequence, 1000);
+        gw_lane_trim(lane);
+        seal(lane);
+        while (gw_lane_durable(lane) < sequence)
+            (void)gw_uplink_step(b.uplink);
+    }
+    gw_uplink_stop(b.uplink);
+    read_back(&b, records);
+    assert_int_equal(records[0], sequence);
+    bench_fini(&b);
+}
+
 static enum gw_pressure pressure(struct bench *b)
 {
     struct gw_uplink_stat stat;
@@ -574,6 +604,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durable_is_published_only_after_the_sync),
+        cmocka_unit_test(trimming_leaves_alone_what_is_not_at_home),
         cmocka_unit_test(pressure_rises_with_the_batches_that_are_under_way),
         cmocka_unit_test(the_observer_is_told_after_the_disk_and_before_the_lane),
         cmocka_unit_test(failed_syncs_publish_nothing_and_keep_the_order),
