@@ -13,7 +13,7 @@
 enum {
     RESERVED_DESCRIPTORS = 64, /* log, index, admin, eventfds and the like, beside listeners */
     SQ_ENTRIES = 2048,
-    CQ_ENTRIES_MAX = 16384, /* they are touched in turn; what does not fit is kept by the kernel */
+    CQ_ENTRIES = 4096, /* touched in turn; what does not fit is kept by the kernel */
     /* An idle connection in the kernel: socket, inode, file and an armed poll. */
     KERNEL_SESSION_BYTES = 4200,
 };
@@ -121,6 +121,7 @@ struct gw_ring_options plan_ring(const struct gw_config *config)
 {
     struct gw_ring_options ring = {
         .sq_entries = SQ_ENTRIES,
+        .cq_entries = CQ_ENTRIES,
         .files = config->sessions_per_shard,
         .buffers = config->ring_receive_buffers,
         .buffer_bytes = config->ring_receive_bytes,
@@ -128,11 +129,6 @@ struct gw_ring_options plan_ring(const struct gw_config *config)
         .gather_us = config->ring_gather_us,
     };
 
-    ring.cq_entries = config->sessions_per_shard;
-    if (ring.cq_entries > CQ_ENTRIES_MAX)
-        ring.cq_entries = CQ_ENTRIES_MAX;
-    if (ring.cq_entries < SQ_ENTRIES * 2)
-        ring.cq_entries = SQ_ENTRIES * 2;
     for (uint32_t i = 0; i < config->ring_disable.count; i++)
         ring.disabled |= gw_ring_feature_by_name(config->ring_disable.names[i]);
     return ring;
