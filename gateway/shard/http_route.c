@@ -144,10 +144,10 @@ void http_route(const struct gw_http_request *request, struct http_call *call)
         if (!everything && !is_for(endpoint, request->path, &token, &segment))
             continue;
         allowed |= endpoint->methods;
+        call->legacy = endpoint->legacy;
         if ((endpoint->methods & request->method) == 0 || call->endpoint != NULL)
             continue;
         call->endpoint = endpoint;
-        call->legacy = endpoint->legacy;
         call->binds = endpoint->read == http_read_provision;
         call->segment = segment;
         if (endpoint->read == NULL)

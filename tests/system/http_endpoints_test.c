@@ -214,6 +214,7 @@ static const struct {
     {"GET /" UNKNOWN "/update/V1?value=9" END, 400, "Invalid token.", NULL},
     {"GET /{T}/update/Q1?value=9" END, 400, "Wrong pin format.", NULL},
     {"GET /{T}/update/V1" END, 400, "Wrong request format.", NULL},
+    {"GET /{T}/pin/V1?value=9" END, 405, "This method is not allowed here.", NULL},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n[]", 400, "No pin for update provided.",
      NULL},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n{}", 400, "Wrong request format.", NULL},
