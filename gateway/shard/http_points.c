@@ -8,27 +8,23 @@
 
 #include <gw/base/assert.h>
 
-/* [ms, value], [ms, [value, value]] or {"timestamp": ms, "value": value}: after its first bracket.
- */
-static bool read_point(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
-                       uint64_t *time_ms, struct gw_bytes *out)
+static bool read_time(struct gw_json *json, uint64_t *time_ms)
 {
-    struct gw_json *json = &points->json;
     struct gw_json_value value;
-    uint8_t key[16];
-    bool nested;
+    uint8_t none;
+
+    return gw_json_scalar(json, &none, 0, &value) && value.kind == GW_JSON_NUMBER &&
+           gw_json_integer(value.text, time_ms);
+}
+
+/* One value, or an array of them where there may be one, with NUL between them. */
+static bool read_values(struct gw_json *json, bool may_nest, uint8_t room[HTTP_VALUE_BYTES_MAX],
+                        struct gw_bytes *out)
+{
+    bool nested = may_nest && gw_json_take(json, '[');
+    struct gw_json_value value;
     size_t bytes = 0;
 
-    if (points->legacy && (!gw_json_scalar(json, key, sizeof key, &value) ||
-                           !gw_bytes_are(value.text, "timestamp") || !gw_json_take(json, ':')))
-        return false;
-    if (!gw_json_scalar(json, key, sizeof key, &value) || value.kind != GW_JSON_NUMBER ||
-        !gw_json_integer(value.text, time_ms) || !gw_json_take(json, ','))
-        return false;
-    if (points->legacy && (!gw_json_scalar(json, key, sizeof key, &value) ||
-                           !gw_bytes_are(value.text, "value") || !gw_json_take(json, ':')))
-        return false;
-    nested = !points->legacy && gw_json_take(json, '[');
     do {
         if (bytes > 0) {
             if (bytes == HTTP_VALUE_BYTES_MAX)
@@ -44,7 +40,36 @@ static bool read_point(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES
         bytes += value.text.size;
     } while (nested && gw_json_take(json, ','));
     *out = gw_bytes_of(room, bytes);
-    return (!nested || gw_json_take(json, ']')) && gw_json_take(json, points->legacy ? '}' : ']');
+    return !nested || gw_json_take(json, ']');
+}
+
+/* [ms, value] or [ms, [value, value]]: after its first bracket. */
+static bool read_pair(struct gw_json *json, uint8_t room[HTTP_VALUE_BYTES_MAX], uint64_t *time_ms,
+                      struct gw_bytes *out)
+{
+    return read_time(json, time_ms) && gw_json_take(json, ',') &&
+           read_values(json, true, room, out) && gw_json_take(json, ']');
+}
+
+/* {"timestamp": ms, "value": value}: after its brace. RFC 8259 4: members have no order. */
+static bool read_object(struct gw_json *json, uint8_t room[HTTP_VALUE_BYTES_MAX], uint64_t *time_ms,
+                        struct gw_bytes *out)
+{
+    bool timed = false, valued = false;
+    struct gw_json_value key;
+    uint8_t name[16];
+
+    do {
+        if (!gw_json_scalar(json, name, sizeof name, &key) || !gw_json_take(json, ':'))
+            return false;
+        if (!timed && gw_bytes_are(key.text, "timestamp"))
+            timed = read_time(json, time_ms);
+        else if (!valued && gw_bytes_are(key.text, "value"))
+            valued = read_values(json, false, room, out);
+        else
+            return false;
+    } while (gw_json_take(json, ','));
+    return timed && valued && gw_json_take(json, '}');
 }
 
 enum gw_status http_point_read(struct http_points *points, uint8_t room[HTTP_VALUE_BYTES_MAX],
@@ -65,7 +90,8 @@ enum gw_status http_point_read(struct http_points *points, uint8_t room[HTTP_VAL
     }
     if (!gw_json_take(json, points->legacy ? '{' : '['))
         return GW_BAD_FRAME;
-    return read_point(points, room, time_ms, value) ? GW_OK : GW_BAD_FRAME;
+    return (points->legacy ? read_object : read_pair)(json, room, time_ms, value) ? GW_OK
+                                                                                  : GW_BAD_FRAME;
 }
 
 void http_points_begin(struct http_points *points, const struct http_call *call)

@@ -215,6 +215,14 @@ static const struct {
     {"GET /{T}/update/Q1?value=9" END, 400, "Wrong pin format.", NULL},
     {"GET /{T}/update/V1" END, 400, "Wrong request format.", NULL},
     {"GET /{T}/pin/V1?value=9" END, 405, "This method is not allowed here.", NULL},
+    {"PUT /{T}/extra/pin/V1" JSON "Content-Length: 17\r\n\r\n[{\"timestamp\":1}]", 400,
+     "Wrong request format.", NULL},
+    {"PUT /{T}/extra/pin/V1" JSON "Content-Length: 21\r\n\r\n[{\"value\":1,\"value\":2", 400,
+     "Wrong request format.", NULL},
+    {"PUT /{T}/extra/pin/V1" JSON "Content-Length: 27\r\n\r\n[{\"value\":1,\"timestamp\":[1]", 400,
+     "Wrong request format.", NULL},
+    {"PUT /{T}/extra/pin/V1" JSON "Content-Length: 17\r\n\r\n[{\"when\":1,\"value", 400,
+     "Wrong request format.", NULL},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n[]", 400, "No pin for update provided.",
      NULL},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 2\r\n\r\n{}", 400, "Wrong request format.", NULL},
@@ -327,13 +335,16 @@ static void points_have_values_of_every_type(void **state)
     char *request = sys_text("POST /external/api/batch/update?token=%s&pin=v8" JSON
                              "Content-Length: %zu\r\n\r\n%s",
                              device->token, strlen(body), body);
-    char *legacy_body = sys_text("[{\"timestamp\":%llu,\"value\":\"x\"}]", ms);
+    char *legacy_body = sys_text("[{\"timestamp\":%llu,\"value\":\"x\"},"
+                                 "{\"value\":2.5,\"timestamp\":%llu}]",
+                                 ms, ms);
     char *legacy = sys_text("PUT /%s/extra/pin/V8" JSON "Content-Length: %zu\r\n\r\n%s",
                             device->token, strlen(legacy_body), legacy_body);
     char *expected = sys_text("write v8 61 at %llu000; write v8 2d322e356533 at %llu000; "
                               "write v8 74727565 at %llu000; "
-                              "write v8 322e31370034312e34 at %llu000; write v8 78 at %llu000",
-                              ms, ms, ms, ms, ms);
+                              "write v8 322e31370034312e34 at %llu000; write v8 78 at %llu000; "
+                              "write v8 322e35 at %llu000",
+                              ms, ms, ms, ms, ms, ms);
     struct sys_client c;
     char *text;
 
