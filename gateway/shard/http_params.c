@@ -123,6 +123,17 @@ bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin)
     return false;
 }
 
+bool http_pin_alone(struct http_reading *r, const char *beside, char *bank, uint8_t *pin)
+{
+    if (!http_pin_parameter(r, bank, pin))
+        return false;
+    if (!http_has_others(r, r->call->numbered == HTTP_NUMBER_OF_STREAM ? "dataStreamId" : "pin",
+                         beside))
+        return true;
+    http_refuse(r->call, 400, HTTP_WRONG_PIN);
+    return false;
+}
+
 bool http_pin_segment(struct http_reading *r, char *bank, uint8_t *pin)
 {
     if (http_pin_of(r->call->segment, bank, pin))
@@ -152,6 +163,17 @@ bool http_has_parameter(const struct http_reading *r, const char *wanted)
 
     while (gw_http_query_next(&rest, &name, &value))
         if (gw_bytes_are(name, wanted))
+            return true;
+    return false;
+}
+
+bool http_has_others(const struct http_reading *r, const char *one, const char *other)
+{
+    struct gw_bytes rest = r->request->query, name, value;
+
+    while (gw_http_query_next(&rest, &name, &value))
+        if (!gw_bytes_are(name, "token") && !gw_bytes_are(name, one) &&
+            (other == NULL || !gw_bytes_are(name, other)))
             return true;
     return false;
 }

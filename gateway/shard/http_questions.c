@@ -46,7 +46,7 @@ void http_read_get(struct http_reading *r)
     uint8_t pin;
     char bank;
 
-    if (!by_name && http_pin_parameter(r, &bank, &pin))
+    if (!by_name && http_pin_alone(r, NULL, &bank, &pin))
         add_pin(call, bank, pin);
     while (by_name && call->status == 200 && gw_http_query_next(&rest, &name, &value)) {
         if (gw_bytes_are(name, "token"))

@@ -31,6 +31,9 @@ struct gw_bytes http_resolve(struct http_call *call, struct gw_bytes raw);
 uint32_t http_find_values(struct http_call *call, struct gw_bytes query, const char *wanted,
                           struct gw_bytes *out);
 bool http_has_parameter(const struct http_reading *r, const char *wanted);
+/* Any but the token and these, of which the second may be NULL? Passed over in silence, another pin
+   would be lost. */
+bool http_has_others(const struct http_reading *r, const char *one, const char *other);
 /* A parameter that may be there once; false when it is longer than a value may be, or holds a NUL.
  */
 GW_MUST_USE bool http_find_text(struct http_reading *r, const char *wanted, struct gw_bytes *out);
@@ -45,6 +48,10 @@ GW_MUST_USE bool http_pin_of(struct gw_bytes text, char *bank, uint8_t *pin);
  * when it is missing, malformed or there twice.
  */
 GW_MUST_USE bool http_pin_parameter(struct http_reading *r, char *bank, uint8_t *pin);
+/* The same, and refused as well when anything but the token and `beside`, which may be NULL, is
+   with it. */
+GW_MUST_USE bool http_pin_alone(struct http_reading *r, const char *beside, char *bank,
+                                uint8_t *pin);
 /*
  * The metadata field of the query: "metaFieldName=Room", or "metaFieldId=1", which is resolved
  * later. False, refused, in a sentence that ends with a dot or not.

@@ -23,7 +23,7 @@ void http_read_update(struct http_reading *r)
         struct gw_bytes values;
         uint32_t count;
 
-        if (!http_pin_parameter(r, &bank, &pin))
+        if (!http_pin_alone(r, "value", &bank, &pin))
             return;
         count = http_find_values(r->call, r->request->query, "value", &values);
         if (!http_are_values(r, values, count))
@@ -35,7 +35,7 @@ void http_read_update(struct http_reading *r)
     while (r->call->status == 200 && gw_http_query_next(&rest, &name, &value)) {
         if (gw_bytes_are(name, "token"))
             continue;
-        if (!http_pin_of(name, &bank, &pin)) { /* nothing that was sent is passed over in silence */
+        if (!http_pin_of(name, &bank, &pin)) {
             http_refuse(r->call, 400, HTTP_WRONG_PIN);
             return;
         }
@@ -106,7 +106,7 @@ void http_read_put(struct http_reading *r)
     char bank = 0;
 
     if (http_has_parameter(r, "pin") || http_has_parameter(r, "dataStreamId")) {
-        if (!http_pin_parameter(r, &bank, &pin))
+        if (!http_pin_alone(r, "value", &bank, &pin))
             return;
         count = http_find_values(r->call, r->request->query, "value", &values);
         pins = 1;
@@ -207,7 +207,7 @@ void http_read_points(struct http_reading *r)
     uint8_t pin;
     char bank;
 
-    if (http_pin_parameter(r, &bank, &pin))
+    if (http_pin_alone(r, NULL, &bank, &pin))
         read_points_of(r, bank, pin);
 }
 
@@ -282,7 +282,7 @@ void http_read_legacy_update(struct http_reading *r)
         return;
     if (count == 0 && r->request->query.size > 0)
         add_property(r, bank, pin);
-    else if (!http_are_values(r, values, count))
+    else if (!http_are_values(r, values, count) || http_has_others(r, "value", NULL))
         http_refuse(r->call, 400, HTTP_WRONG_FORMAT);
     else
         http_add_write(r, bank, pin, values);

@@ -110,9 +110,9 @@ char *http_batch(unsigned points, uint64_t first_ms, const char *token, const ch
         (void)fprintf(file, "%s[%llu,%u.5]", i > 0 ? "," : "", (unsigned long long)first_ms + i, i);
     (void)fputc(']', file);
     assert_int_equal(fclose(file), 0);
-    request = sys_text("POST /external/api/batch/update?token=%s&pin=%s" JSON
-                       "Content-Length: %zu\r\n\r\n%s",
-                       token, pin, bytes, body);
+    request =
+        sys_text("POST /external/api/batch/update?token=%s&%s" JSON "Content-Length: %zu\r\n\r\n%s",
+                 token, pin, bytes, body);
     free(body);
     return request;
 }

@@ -57,8 +57,8 @@ void http_must(struct sys_gateway *g, struct sys_client *c, const struct sys_dev
                const char *request, int status, const char *body);
 
 /*
- * A request with points 0.5, 1.5, ... for a pin, a millisecond apart from `first_ms` on; owned. Its
- * token is in it.
+ * A request with points 0.5, 1.5, ... for the pin that the parameter `pin` names ("pin=V1",
+ * "dataStreamId=7"), a millisecond apart from `first_ms` on; owned. Its token is in it.
  */
 char *http_batch(unsigned points, uint64_t first_ms, const char *token, const char *pin);
 uint64_t http_wall_ms(void);

@@ -58,6 +58,9 @@ static const struct {
     {"GET /external/api/update?token={T}&v-1=5" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/update?token={T}&pin=V1&pin=V2&value=5" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/update?token={T}" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/update?token={T}&pin=V1&value=6&v2=7" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/update?token={T}&pin=V1&value=6&=7" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/update?token={T}&pin=V1&dataStreamId=7&value=6" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/update?token={T}&v1=" END, 400, WRONG_VALUE, NULL},
     {"GET /external/api/update?token={T}&v1" END, 400, WRONG_VALUE, NULL},
     {"GET /external/api/update?token={T}&pin=V1" END, 400, WRONG_VALUE, NULL},
@@ -86,6 +89,8 @@ static const struct {
     {"GET /external/api/get?token={T}&q1" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}&pin=V1&pin=V2" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}&pin=V1&v2" END, 400, WRONG_PIN, NULL},
+    {"GET /external/api/get?token={T}&v2&pin=V1" END, 400, WRONG_PIN, NULL},
     {"GET /external/api/get?token={T}&dataStreamId=1" END, 400, NO_VALUE, NULL},
     {"GET /external/api/get?token={T}&dataStreamId=" END, 400, ERROR("Wrong dataStreamId format."),
      NULL},
@@ -128,6 +133,8 @@ static const struct {
     {"PUT /external/api/update/pin?token={T}&v1=1&v2=2" END, 400, WRONG_PIN, NULL},
     {"PUT /external/api/update/pin?token={T}" JSON "Content-Length: 5\r\n\r\n[\"3\"]", 400,
      WRONG_PIN, NULL},
+    {"PUT /external/api/update/pin?token={T}&pin=V1&v2" JSON "Content-Length: 5\r\n\r\n[\"3\"]",
+     400, WRONG_PIN, NULL},
     {"PUT /external/api/update/pin?token={T}&v1" END, 400, WRONG_VALUE, NULL},
     {"PUT /external/api/update/pin?token={T}&v1" JSON "Content-Length: 4\r\n\r\n[\"\"]", 400,
      WRONG_VALUE, NULL},
@@ -151,6 +158,8 @@ static const struct {
      WRONG_PIN, NULL},
     {"POST /external/api/batch/update?token={T}&pin=v1" JSON "Content-Length: 2\r\n\r\n[]", 400,
      WRONG_VALUE, NULL},
+    {"POST /external/api/batch/update?token={T}&pin=v1&v2=3" JSON "Content-Length: 2\r\n\r\n[]",
+     400, WRONG_PIN, NULL},
     {"POST /external/api/batch/update?token={T}&pin=v1" JSON "Content-Length: 7\r\n\r\n[[1,2]]",
      400, ERROR("A point's timestamp is too far from now."), NULL},
     {"POST /external/api/batch/update?token={T}&pin=v1" JSON "Content-Length: 9\r\n\r\n[[\"1\",2]]",
@@ -214,6 +223,7 @@ static const struct {
     {"GET /" UNKNOWN "/update/V1?value=9" END, 400, "Invalid token.", NULL},
     {"GET /{T}/update/Q1?value=9" END, 400, "Wrong pin format.", NULL},
     {"GET /{T}/update/V1" END, 400, "Wrong request format.", NULL},
+    {"GET /{T}/update/V1?value=9&color=%23FF0000" END, 400, "Wrong request format.", NULL},
     {"GET /{T}/pin/V1?value=9" END, 405, "This method is not allowed here.", NULL},
     {"PUT /{T}/extra/pin/V1" JSON "Content-Length: 17\r\n\r\n[{\"timestamp\":1}]", 400,
      "Wrong request format.", NULL},
@@ -295,7 +305,7 @@ static void ten_thousand_points_are_a_batch_and_one_more_is_none(void **state)
     enum { POINTS = 10000 };
     const struct sys_device *device = &devices[SYS_TRANSPORTS];
     uint64_t first_ms = http_wall_ms() - 3600000;
-    char *request = http_batch(POINTS, first_ms, device->token, "V7");
+    char *request = http_batch(POINTS, first_ms, device->token, "pin=V7");
     const struct sys_update *last = NULL;
     struct sys_client c;
 
@@ -314,7 +324,7 @@ static void ten_thousand_points_are_a_batch_and_one_more_is_none(void **state)
     assert_true(last->record.time_us == (first_ms + POINTS - 1) * 1000);
     assert_int_equal(last->record.flags, GW_RECORD_FROM_HTTP | GW_RECORD_DEVICE_TIME);
 
-    request = http_batch(POINTS + 1, first_ms, device->token, "V7");
+    request = http_batch(POINTS + 1, first_ms, device->token, "pin=V7");
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
     sys_must(&gateway, &c, sys_client_send(&c, request, strlen(request)));
     http_expect(&gateway, &c, 400,
@@ -479,15 +489,15 @@ static void what_a_product_has_binds_those_who_write(void **state)
     }
     assert_int_equal(fclose(file), 0);
     /* Points of 0.5 and more are no whole numbers. */
-    ask_points(&c, &device, "V1", 400, WRONG_VALUE);
-    ask_points(&c, &device, "V4", 400, NO_STREAM);
+    ask_points(&c, &device, "pin=V1", 400, WRONG_VALUE);
+    ask_points(&c, &device, "pin=V4", 400, NO_STREAM);
     sys_updates_read(&gateway, &updates);
     text = sys_updates_text(&updates, device.number);
     assert_string_equal(text, expected);
     written = sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, NULL);
-    ask_points(&c, &device, "V2", 200, "");
-    ask_points(&c, &device, "&dataStreamId=8", 200, ""); /* which is V2's */
-    ask_points(&c, &device, "&dataStreamId=7", 400, WRONG_VALUE);
+    ask_points(&c, &device, "pin=V2", 200, "");
+    ask_points(&c, &device, "dataStreamId=8", 200, ""); /* which is V2's */
+    ask_points(&c, &device, "dataStreamId=7", 400, WRONG_VALUE);
     sys_updates_read(&gateway, &updates);
     assert_int_equal(sys_updates_count(&updates, device.number, GW_RECORD_PIN_WRITE, &last),
                      written + 2 * 3);

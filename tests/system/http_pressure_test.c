@@ -35,7 +35,7 @@ enum { CONNECTIONS = 12, POINTS = 9000 };
 /* Batches on a disk that does not move, more than the lane has room for. */
 static void fill_lane(struct sys_client clients[CONNECTIONS], const struct sys_device *device)
 {
-    char *batch = http_batch(POINTS, http_wall_ms(), device->token, "V7");
+    char *batch = http_batch(POINTS, http_wall_ms(), device->token, "pin=V7");
 
     for (int i = 0; i < CONNECTIONS; i++) {
         sys_must(&gateway, &clients[i], sys_connect(&gateway, &clients[i], SYS_PLAIN));

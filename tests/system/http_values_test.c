@@ -296,7 +296,7 @@ static void a_write_reaches_the_connected_device(void **state)
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
     must_answer_200(&c, device, "GET /external/api/update?token={T}&v1=" THOUSAND END);
     await_writes(undelivered, were_undelivered, 1);
-    points = http_batch(3, http_wall_ms(), device->token, "V7");
+    points = http_batch(3, http_wall_ms(), device->token, "pin=V7");
     must_answer_200(&c, device, points);
     free(points);
     must_answer_200(&c, device, "GET /external/api/update/property?token={T}&pin=v1&label=x" END);
