@@ -17,6 +17,7 @@
 #include "dialect.h"
 #include "ledger.h"
 #include "revoke.h"
+#include "told.h"
 
 enum {
     PING_REPEAT_MS = 6000,
@@ -475,6 +476,9 @@ static bool on_frame(struct swarm_fleet *fleet, struct swarm_device *device,
         fail(fleet, device, SWARM_CAUSE_REDIRECTED);
         break;
     case GW_FRAME_HARDWARE:
+        if (fleet->told != NULL)
+            swarm_told_write(fleet->told, fleet->first + slot_of(fleet, device), frame->body);
+        break;
     case GW_FRAME_INTERNAL:
     case GW_FRAME_BRIDGE:
     case GW_FRAME_DEBUG_PRINT:

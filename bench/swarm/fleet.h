@@ -76,7 +76,7 @@ struct swarm_fleet {
     const char (*tokens)[GW_TOKEN_TEXT_BYTES]; /* of device `first` and the following */
     uint32_t first, device_count;
     uint32_t run;         /* of the ledger */
-    FILE *ledger;         /* or NULL       */
+    FILE *ledger, *told;  /* or NULL       */
     bool own_descriptors; /* takes a descriptor table of its own */
     double ramp, rate;    /* this fleet's share                  */
     uint64_t at_once;     /* the same                            */

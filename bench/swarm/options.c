@@ -128,6 +128,7 @@ static const char usage_text[] =
     "Results\n"
     "  --json FILE             the result as JSON as well (- for standard output)\n"
     "  --ledger FILE           what was sent and acknowledged, for `verify`\n"
+    "  --told FILE             a line for each write to a pin that a device is told, as it comes\n"
     "  --quiet                 no progress line\n"
     "\n"
     "Latencies are measured from the moment a thing was due, so a slow gateway cannot hide by\n"
@@ -199,6 +200,7 @@ enum option_code {
     OPT_TIMES,
     OPT_JSON,
     OPT_LEDGER,
+    OPT_TOLD,
     OPT_QUIET,
     OPT_HELP,
 };
@@ -246,6 +248,7 @@ static const struct option long_options[] = {
     {"times", required_argument, NULL, OPT_TIMES},
     {"json", required_argument, NULL, OPT_JSON},
     {"ledger", required_argument, NULL, OPT_LEDGER},
+    {"told", required_argument, NULL, OPT_TOLD},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -356,6 +359,9 @@ static int take_option(int option, const char *name, struct swarm_options *out)
         return 0;
     case OPT_LEDGER:
         out->ledger = optarg;
+        return 0;
+    case OPT_TOLD:
+        out->told = optarg;
         return 0;
     case OPT_QUIET:
         out->quiet = true;

@@ -55,7 +55,7 @@ struct swarm_options {
     uint32_t revoke;   /* revoke: how many of the devices lose their tokens                    */
     uint32_t settled;  /* overload: devices that come up before, and stay                      */
     double times;      /* overload: the attempts a second that are offered, in capacities      */
-    const char *json, *ledger;
+    const char *json, *ledger, *told;
     pid_t gateway_pid;        /* 0: not watched                                                   */
     uint64_t empty_rss_bytes; /* of the gateway made for no sessions; 0: not known          */
     uint64_t planned_bytes;   /* what the gateway means to spend on a session; 0: not known */

@@ -51,7 +51,7 @@ struct swarm {
     uint32_t fleet_count, joined;
     _Atomic int phase;
     char (*tokens)[GW_TOKEN_TEXT_BYTES];
-    FILE *ledger;
+    FILE *ledger, *told; /* or NULL */
     struct gw_instant start;
     sigset_t stop_signals;
     bool progress;
@@ -97,17 +97,26 @@ static uint32_t ramped(const struct swarm_options *options, uint32_t devices)
     return options->mode == SWARM_OVERLOAD ? options->settled : devices;
 }
 
-static int open_ledger(struct swarm *swarm, uint32_t run, uint32_t devices)
+/* Without a path there is none, and all is well. */
+static int open_file(const char *path, FILE **out)
 {
-    if (swarm->options->ledger == NULL)
+    if (path == NULL || (*out = fopen(path, "we")) != NULL)
         return 0;
-    swarm->ledger = fopen(swarm->options->ledger, "we");
-    if (swarm->ledger == NULL) {
-        fprintf(stderr, "tollgate-bench: %s: %s\n", swarm->options->ledger, strerror(errno));
-        return EXIT_CANT_CREATE;
-    }
-    swarm_ledger_write_head(swarm->ledger, run, devices);
-    return 0;
+    fprintf(stderr, "tollgate-bench: %s: %s\n", path, strerror(errno));
+    return EXIT_CANT_CREATE;
+}
+
+static int open_files(struct swarm *swarm, uint32_t run, uint32_t devices)
+{
+    int err = open_file(swarm->options->ledger, &swarm->ledger);
+
+    if (err == 0)
+        err = open_file(swarm->options->told, &swarm->told);
+    if (swarm->ledger != NULL)
+        swarm_ledger_write_head(swarm->ledger, run, devices);
+    if (swarm->told != NULL) /* whoever reads it waits for lines */
+        (void)setvbuf(swarm->told, NULL, _IOLBF, BUFSIZ);
+    return err;
 }
 
 /* A fleet's share of the attempts that may be under way. */
@@ -154,6 +163,7 @@ static int create_fleets(struct swarm *swarm, const struct swarm_result *plan)
         fleet->device_count = end - first;
         fleet->run = plan->run;
         fleet->ledger = swarm->ledger;
+        fleet->told = swarm->told;
         fleet->own_descriptors = plan->threads > 1;
         fleet->ramp = swarm->options->ramp * share;
         fleet->at_once = at_once(swarm->options, share);
@@ -490,17 +500,25 @@ static int gather(struct swarm *swarm, struct swarm_result *out)
     return err;
 }
 
-static int close_ledger(struct swarm *swarm)
+static int close_file(const char *path, FILE **file)
 {
-    bool broken = swarm->ledger != NULL && ferror(swarm->ledger) != 0;
+    bool broken = *file != NULL && ferror(*file) != 0;
 
-    if (swarm->ledger != NULL && fclose(swarm->ledger) != 0)
+    if (*file != NULL && fclose(*file) != 0)
         broken = true;
-    swarm->ledger = NULL;
+    *file = NULL;
     if (!broken)
         return 0;
-    fprintf(stderr, "tollgate-bench: %s could not be written whole\n", swarm->options->ledger);
+    fprintf(stderr, "tollgate-bench: %s could not be written whole\n", path);
     return EXIT_CANT_CREATE;
+}
+
+static int close_files(struct swarm *swarm)
+{
+    int ledger = close_file(swarm->options->ledger, &swarm->ledger);
+    int told = close_file(swarm->options->told, &swarm->told);
+
+    return ledger != 0 ? ledger : told;
 }
 
 /* What depends on how many devices there are. */
@@ -558,7 +576,7 @@ static int plan(struct swarm *swarm, struct swarm_options *options, struct swarm
         return EXIT_USAGE;
     }
     swarm_slab_read(&out->slab_before);
-    return open_ledger(swarm, out->run, out->devices);
+    return open_files(swarm, out->run, out->devices);
 }
 
 int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
@@ -601,7 +619,7 @@ int swarm_run(const struct swarm_options *asked, struct swarm_result *out)
         end = gather(&swarm, out);
         err = err == 0 ? end : err;
     }
-    end = close_ledger(&swarm);
+    end = close_files(&swarm);
     free(swarm.fleets);
     free(swarm.threads);
     free(swarm.tokens);

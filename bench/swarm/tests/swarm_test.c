@@ -38,6 +38,7 @@ struct script {
     unsigned frames;     /* frames after which it hangs up; 0: never                       */
     bool speaks_id_zero; /* sends a frame no device accepts                                */
     bool byte_by_byte;   /* answers in single bytes, each in a segment of its own          */
+    bool tells;          /* writes to pins of whoever has sent its info frame              */
     bool is_broker;      /* speaks MQTT                                                    */
     const char *http;    /* answers requests with this; NULL: it speaks no HTTP             */
     uint8_t connack;     /* MQTT: the return code for a CONNECT                            */
@@ -66,15 +67,36 @@ struct gateway {
     struct peer peers[PEERS_MAX];
 };
 
-static void answer(const struct gateway *gateway, int fd, uint16_t id, uint16_t status)
+static void put_frame(const struct gateway *gateway, int fd, const struct gw_frame *frame)
 {
-    struct gw_frame frame = {.type = GW_FRAME_RESPONSE, .msg_id = id, .status = status};
-    uint8_t out[16];
-    size_t bytes = gw_frame_encode(out, sizeof out, &frame);
+    uint8_t out[512];
+    size_t bytes = gw_frame_encode(out, sizeof out, frame);
     size_t step = gateway->script.byte_by_byte ? 1 : bytes;
 
     for (size_t at = 0; at < bytes; at += step)
         (void)send(fd, out + at, step, MSG_NOSIGNAL);
+}
+
+static void answer(const struct gateway *gateway, int fd, uint16_t id, uint16_t status)
+{
+    put_frame(gateway, fd,
+              &(struct gw_frame){.type = GW_FRAME_RESPONSE, .msg_id = id, .status = status});
+}
+
+/* Bodies that are writes, one that is none, and a value that is too long to be shown whole. */
+static void tell(const struct gateway *gateway, int fd)
+{
+    static const char hello[] = "vw\0002\0hello", several[] = "dw\0007\0red\0\x1b\0\xc2\xb0";
+    char longer[5 + 201] = "vw\0003";
+    const struct gw_bytes bodies[] = {gw_bytes_of(hello, sizeof hello - 1),
+                                      gw_bytes_of(several, sizeof several - 1), gw_bytes_text("pm"),
+                                      gw_bytes_of(longer, sizeof longer)};
+
+    memset(longer + 5, 'x', sizeof longer - 5);
+    for (size_t i = 0; i < GW_ARRAY_COUNT(bodies); i++)
+        put_frame(gateway, fd,
+                  &(struct gw_frame){
+                      .type = GW_FRAME_HARDWARE, .msg_id = (uint16_t)(i + 1), .body = bodies[i]});
 }
 
 /* False: the connection is over. */
@@ -89,6 +111,8 @@ static bool on_frame(struct gateway *gateway, struct peer *peer, const struct gw
         if (gateway->script.speaks_id_zero)
             answer(gateway, peer->fd, 0, 200);
         answer(gateway, peer->fd, frame->msg_id, 200);
+        if (gateway->script.tells)
+            tell(gateway, peer->fd);
         break;
     case GW_FRAME_PING:
         if (peer->pongs++ < gateway->script.pongs)
@@ -264,7 +288,7 @@ static void gateway_stop(struct gateway *gateway)
 }
 
 static char folder[] = "/tmp/swarm-test-XXXXXX";
-static char tokens_path[64], ledger_path[64], json_path[64];
+static char tokens_path[64], ledger_path[64], json_path[64], told_path[64];
 
 static int make_folder(void **state)
 {
@@ -275,6 +299,7 @@ static int make_folder(void **state)
     snprintf(tokens_path, sizeof tokens_path, "%s/tokens", folder);
     snprintf(ledger_path, sizeof ledger_path, "%s/ledger", folder);
     snprintf(json_path, sizeof json_path, "%s/json", folder);
+    snprintf(told_path, sizeof told_path, "%s/told", folder);
     file = fopen(tokens_path, "we");
     assert_non_null(file);
     for (int i = 0; i < DEVICES; i++)
@@ -288,6 +313,7 @@ static int remove_folder(void **state)
     unlink(tokens_path);
     unlink(ledger_path);
     unlink(json_path);
+    unlink(told_path);
     return rmdir(folder);
 }
 
@@ -360,6 +386,39 @@ static void what_is_answered_is_acknowledged(void **state)
     for (size_t i = 0; i < ledger.line_count; i++)
         assert_int_equal(ledger.lines[i].acked, ledger.lines[i].sent);
     swarm_ledger_fini(&ledger);
+}
+
+static void what_devices_are_told_is_shown(void **state)
+{
+    unsigned hello = 0, several = 0, longer = 0, lines = 0, devices = 0, number;
+    char arguments[256], line[512], *text;
+    FILE *file;
+
+    (void)state;
+    gateway_start(&gateway,
+                  (struct script){.login_status = 200, .pongs = UINT32_MAX, .tells = true});
+    snprintf(arguments, sizeof arguments, "hold --seconds 1 --told %s", told_path);
+    assert_int_equal(run(arguments, gateway.port), 0);
+    gateway_stop(&gateway);
+    file = fopen(told_path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        assert_int_equal(sscanf(line, "device %u ", &number), 1);
+        assert_in_range(number, 1, DEVICES);
+        devices |= 1u << number;
+        text = strchr(line + sizeof "device", ' ');
+        hello += strcmp(text, " is told V2 = hello\n") == 0;
+        several += strcmp(text, " is told D7 = red, ?, \xc2\xb0\n") == 0;
+        longer += strstr(text, " is told V3 = xxx") != NULL && strstr(text, "xxx...\n") != NULL;
+        lines++;
+    }
+    fclose(file);
+    assert_int_equal(devices, (1u << (DEVICES + 1)) - 2);
+    assert_int_equal(hello, DEVICES);
+    assert_int_equal(several, DEVICES);
+    assert_int_equal(longer, DEVICES);
+    assert_int_equal(lines, 3 * DEVICES);
+    assert_int_equal(run("hold --seconds 1 --told /nowhere/told", gateway.port), 73);
 }
 
 static void without_an_answer_nothing_is_acknowledged(void **state)
@@ -727,6 +786,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_answered_is_acknowledged),
+        cmocka_unit_test(what_devices_are_told_is_shown),
         cmocka_unit_test(without_an_answer_nothing_is_acknowledged),
         cmocka_unit_test(status_9_takes_devices_out_for_good),
         cmocka_unit_test(any_other_refusal_brings_devices_back),
