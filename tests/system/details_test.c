@@ -350,7 +350,7 @@ static void a_field_is_read_as_it_stands_now(void **state)
     (void)state;
     connect_as(&c, &device);
     free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Serial Number", "123", NULL));
-    expect_answer(&c, "meta|get|Serial Number", "meta|Serial Number|123");
+    expect_answer(&c, "meta|get|Serial Number", "meta|Serial Number|123"); /* F59 */
     free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Serial Number", "4", NULL));
     expect_answer(&c, "meta|get|Serial Number", "meta|Serial Number|4");
     send_parts(&c, GW_FRAME_INTERNAL, 2, "meta|get|Serial");
