@@ -203,11 +203,16 @@ static void a_long_answer_comes_whole(void **state)
 /* Last in its group: the gateway is started anew. */
 static void without_last_values_nothing_is_read(void **state)
 {
+    char *number = sys_text("%u", devices[2].number), *printed;
     struct sys_client c;
     struct http_answer answer;
 
     (void)state;
     sys_gateway_stop(&gateway);
+    printed = sys_ctl(&gateway, NULL, "values", number, NULL); /* what it kept until then */
+    sys_check(&gateway, strstr(printed, "  V1 (http) = 78\n") != NULL, "tollgatectl: %s", printed);
+    free(printed);
+    free(number);
     sys_gateway_configure(&gateway, "values: { enabled = false; };\n");
     sys_gateway_start(&gateway);
     sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_TLS13));

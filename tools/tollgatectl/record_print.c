@@ -65,6 +65,7 @@ void record_print_text(FILE *out, const struct gw_journal_item *item)
 {
     const struct gw_record *record = &item->record;
     const char *kind = gw_record_kind_text(record->kind);
+    const char *origin = gw_record_origin_text(record->flags);
 
     put_time_text(out, record->time_us);
     (void)fprintf(out, "  device %" PRIu32 "  ", record->device);
@@ -76,6 +77,8 @@ void record_print_text(FILE *out, const struct gw_journal_item *item)
         (void)fprintf(out, "kind %u", record->kind);
     if (has_pin(record) && record->pin_count > 1)
         (void)fprintf(out, " (first of %u)", record->pin_count);
+    if (origin != NULL)
+        (void)fprintf(out, " (%s)", origin);
     if (record->name.size > 0) {
         (void)fputc(' ', out);
         put_text(out, record->name);

@@ -30,13 +30,21 @@ static const char *store_path(const char *option, const char *journal, char out[
 /* As the write that set it. */
 static bool print_value(void *context, const struct gw_value *value)
 {
-    struct gw_journal_item item = {.kind = GW_JOURNAL_RECORD,
-                                   .record = {.kind = GW_RECORD_PIN_WRITE,
-                                              .device = *(const uint32_t *)context,
-                                              .time_us = value->time_us,
-                                              .bank = value->bank,
-                                              .pin = value->pin,
-                                              .value = value->bytes}};
+    static const uint8_t flags[] = {
+        [GW_VALUE_FROM_DEVICE] = 0,
+        [GW_VALUE_FROM_HTTP] = GW_RECORD_FROM_HTTP,
+        [GW_VALUE_FROM_CONTROL] = GW_RECORD_FROM_CONTROL,
+        [GW_VALUE_FROM_BRIDGE] = GW_RECORD_FROM_BRIDGE,
+    };
+    struct gw_journal_item item = {
+        .kind = GW_JOURNAL_RECORD,
+        .record = {.kind = GW_RECORD_PIN_WRITE,
+                   .flags = value->origin < GW_ARRAY_COUNT(flags) ? flags[value->origin] : 0,
+                   .device = *(const uint32_t *)context,
+                   .time_us = value->time_us,
+                   .bank = value->bank,
+                   .pin = value->pin,
+                   .value = value->bytes}};
 
     record_print_text(stdout, &item);
     return true;
