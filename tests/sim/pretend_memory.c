@@ -7,7 +7,7 @@
 
 #include <gw/base/assert.h>
 
-enum { PAGE_BYTES = 4096, KEPT_PAGES_MAX = 32 };
+enum { PAGE_BYTES = 4096, KEPT_PAGES_MAX = 512 };
 
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 int __real_munmap(void *address, size_t bytes);
