@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +22,12 @@
 
 #include "world.h"
 
-enum { STEPS = 250, MAPPED_BYTES_MIN = 32 << 20, TRIMMED_BYTES_MIN = 256 << 20 };
+enum {
+    STEPS = 250,
+    STEPS_PER_S_MIN = 20, /* of CPU, under a sanitizer; what takes longer has no end */
+    MAPPED_BYTES_MIN = 32 << 20,
+    TRIMMED_BYTES_MIN = 256 << 20,
+};
 
 struct plan {
     uint64_t from, count;
@@ -62,6 +68,25 @@ static void on_abort(int signal_number)
         _exit(2);
 }
 
+static void on_no_end(int signal_number)
+{
+    static const char text[] = "assertion failed: the run comes to an end\n";
+
+    (void)signal_number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(2);
+    abort();
+}
+
+/* In time of our own, so that a machine with other work to do changes nothing. */
+static void end_within(long s)
+{
+    const struct itimerval limit = {.it_value = {.tv_sec = s}};
+    int err = setitimer(ITIMER_PROF, &limit, NULL);
+
+    gw_assert(err == 0);
+}
+
 static void add(struct world_result *total, const struct world_result *result)
 {
     /* Counters, every one of them. */
@@ -77,6 +102,7 @@ static bool run_seed(uint64_t seed, const struct plan *plan, struct registry *re
                      struct world_result *total)
 {
     current_seed = seed;
+    end_within(1 + plan->steps / STEPS_PER_S_MIN);
     struct world_result result = world_run(seed, plan->steps, registry);
 
     if (plan->twice && world_run(seed, plan->steps, registry).trace != result.trace) {
@@ -210,6 +236,7 @@ int main(int argc, char **argv)
     }
     static struct registry registry;
     (void)signal(SIGABRT, on_abort);
+    (void)signal(SIGPROF, on_no_end);
     /* A world is made and unmade some hundred times a second: its memory stays with us. That is for
        speed alone, and allocators of sanitizers know nothing of it. */
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);

@@ -3,7 +3,7 @@
 #
 # Breaks the gateway in one place after the other (mutations/NAME.patch) and lets the simulation run
 # until it notices, for SEEDS seeds at most (5000). Works on a copy of the tree. Fails when one goes
-# unnoticed or no longer applies. Takes some minutes.
+# unnoticed or no longer applies. All of them take a quarter of an hour of one processor.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 seeds=${1:-5000}
@@ -22,20 +22,22 @@ build
 ./build/tests/sim/sim --seeds 20 >/dev/null # the tree as it is passes
 
 [ $# -gt 0 ] || set -- $(cd tests/sim/mutations && ls | sed 's/\.patch$//')
-missed=0
+failed=0
 for name; do
-    if ! patch -s -p1 <"tests/sim/mutations/$name.patch"; then
+    if ! patch -s -p1 --dry-run <"tests/sim/mutations/$name.patch" >/dev/null; then
         echo "$name: does not apply"
-        exit 1
+        failed=1
+        continue
     fi
+    patch -s -p1 <"tests/sim/mutations/$name.patch"
     build
-    if timeout 120 ./build/tests/sim/sim --seeds "$seeds" >run.log 2>&1; then
+    if ./build/tests/sim/sim --seeds "$seeds" >run.log 2>&1; then
         echo "$name: NOT NOTICED in $seeds seeds"
-        missed=1
+        failed=1
     else
         printf '%-40s seed %s: %s\n' "$name" \
             "$(sed -n 's/^repeat with: sim --seed //p' run.log)" "$(sed -n 's/^assertion failed: //p' run.log)"
     fi
     patch -s -R -p1 <"tests/sim/mutations/$name.patch"
 done
-exit $missed
+exit $failed
