@@ -115,9 +115,10 @@ int gw_journal_write_all(const struct gw_journal_io *io, int fd, const void *dat
 
 /*
  * The mark: | magic 8 "TGMARK01" | hash 8 | epoch 8 | segment 8 | offset 8 | closed 8 |, written
- * over itself by one pwrite after each sync and never synced itself. A reader that meets a
- * half-written one sees a wrong hash and looks again. It is a file that is read and not a mapping,
- * because a store into a mapped page dies of SIGBUS when the disk has no room for it.
+ * over itself by one pwrite after each sync and never synced itself, but for the first time, which
+ * takes the room that it needs for good. A reader that meets a half-written one sees a wrong hash
+ * and looks again. It is a file that is read and not a mapping, because a store into a mapped page
+ * dies of SIGBUS when the disk has no room for it.
  *
  * What reaches the disk of it is late but never wrong: it always names bytes that were synced
  * before, so recovery may use it as proof.

@@ -12,6 +12,8 @@
  *     above it shows what is missing.
  * I2  A position behind which reading began is reached by walking the segment from its start
  * without giving anything out, so that I1 holds from the first batch that is.
+ * I3  An empty segment is left again for the end of the one before, as long as it has no successor:
+ *     its writer may give it up, and another one may begin a segment with its number.
  */
 #include <gw/journal/reader.h>
 
@@ -46,6 +48,7 @@ struct gw_journal_reader {
 
     bool entered;                     /* a segment was opened           */
     struct gw_journal_position start; /* nothing before it is given out */
+    struct gw_journal_position until; /* as in the options              */
     uint64_t epoch;                   /* of `last` and `proven`         */
     struct gw_lane_marks last, proven;
 
@@ -182,6 +185,22 @@ static void note_deleted(struct gw_journal_reader *reader, struct gw_journal_pos
         report_deleted(reader, left);
 }
 
+/*
+ * The segment that told us where ours ends was given up before its writer died (I3), and recovery
+ * has found more in ours: what nobody was told of, but was on the disk.
+ */
+static bool has_grown(const struct gw_journal_reader *reader, struct gw_journal_position left)
+{
+    return reader->entered && !reader->headless && reader->header.previous == left.segment &&
+           reader->header.previous_end > left.offset;
+}
+
+static void leave(struct gw_journal_reader *reader)
+{
+    (void)reader->io->close(reader->io->context, reader->fd);
+    reader->fd = -1;
+}
+
 /* 1 when there is a next segment and it is open now, 0 when there is none yet. */
 static int enter_next(struct gw_journal_reader *reader)
 {
@@ -206,6 +225,13 @@ static int enter_next(struct gw_journal_reader *reader)
     reader->headless = err == -EBADMSG;
     reader->size = (uint64_t)size;
     reader->fd = fd;
+    if (has_grown(reader, left)) {
+        leave(reader);
+        reader->start = left;
+        reader->entered = false; /* as if reading began there */
+        reader->number = left.segment - 1;
+        return 1;
+    }
     reader->number = number;
     reader->end = GW_SEGMENT_DATA_AT;
     reader->end_is_final = reader->scanned = false;
@@ -217,12 +243,6 @@ static int enter_next(struct gw_journal_reader *reader)
         enter_epoch(reader);
     gw_segment_walk_to(&reader->walk, fd, &reader->header, GW_SEGMENT_DATA_AT, reader->end);
     return 1;
-}
-
-static void leave(struct gw_journal_reader *reader)
-{
-    (void)reader->io->close(reader->io->context, reader->fd);
-    reader->fd = -1;
 }
 
 /*
@@ -292,6 +312,12 @@ static int refresh_end(struct gw_journal_reader *reader)
             continue;
         if (err != -ENOENT)
             return err;
+        if (reader->until.segment != 0) {
+            if (reader->until.segment == reader->number)
+                reader->end = gw_max_u64(reader->until.offset, reader->walk.at);
+            reader->end_is_final = reader->headless;
+            return 0;
+        }
         if ((lives = writer_lives(reader)) < 0)
             return lives;
         if (reader->headless) {
@@ -305,7 +331,8 @@ static int refresh_end(struct gw_journal_reader *reader)
         if (lives == 1) {
             if (err == 0 && mark.durable.segment > reader->number)
                 continue;
-            if (err == 0 && mark.durable.segment == reader->number)
+            if (err == 0 && mark.durable.segment == reader->number &&
+                mark.epoch == reader->header.epoch)
                 reader->end = gw_max_u64(mark.durable.offset, reader->walk.at);
             reader->scanned = false;
             return 0;
@@ -394,8 +421,23 @@ static int pass_headless(struct gw_journal_reader *reader)
     if (!reader->end_is_final)
         return 0;
     report(reader, at, reader->size, 0);
+    reader->walk.at = reader->size;
     leave(reader);
     return 1;
+}
+
+/* I3 */
+static void step_back(struct gw_journal_reader *reader)
+{
+    struct gw_journal_position from = here(reader);
+
+    if (reader->fd < 0 || reader->headless || from.offset > GW_SEGMENT_DATA_AT)
+        return;
+    leave(reader);
+    if (gw_journal_position_is_before(reader->waited_for, from)) /* nothing to come back for */
+        reader->waited_for = from;
+    reader->number = reader->header.previous;
+    reader->walk.at = reader->header.previous_end;
 }
 
 static void next_record(struct gw_journal_reader *reader, struct gw_journal_item *item)
@@ -437,8 +479,10 @@ int gw_journal_reader_next(struct gw_journal_reader *reader, struct gw_journal_i
             continue;
         }
         if (!reader->end_is_final && reader->walk.at >= reader->end &&
-            (result = refresh_end(reader)) != 0)
+            (result = refresh_end(reader)) != 0) {
+            step_back(reader);
             return result;
+        }
         if (reader->headless) {
             if (pass_headless(reader) == 0)
                 break;
@@ -452,6 +496,7 @@ int gw_journal_reader_next(struct gw_journal_reader *reader, struct gw_journal_i
             break;
         leave(reader);
     }
+    step_back(reader);
     *item = (struct gw_journal_item){.kind = GW_JOURNAL_END, .position = here(reader)};
     /* What was passed over may be all that can be read by now: the mark was late (I2). */
     if (is_before_start(reader, item->position))
@@ -492,6 +537,9 @@ static int go_to_end(struct gw_journal_reader *reader)
     if ((result = enter_next(reader)) != 1 || (result = refresh_end(reader)) != 0)
         return result;
     reader->start = (struct gw_journal_position){.segment = reader->number, .offset = reader->end};
+    if (!reader->headless && reader->end == GW_SEGMENT_DATA_AT)
+        reader->start = (struct gw_journal_position){.segment = reader->header.previous,
+                                                     .offset = reader->header.previous_end};
     return 0;
 }
 
@@ -537,6 +585,7 @@ int gw_journal_reader_open(const struct gw_journal_reader_options *options,
         return -ENOMEM;
     reader->io = options->io != NULL ? options->io : &gw_journal_io_system;
     reader->mark_fd = reader->lock_fd = reader->fd = -1;
+    reader->until = options->until;
     length = snprintf(reader->path, sizeof(reader->path), "%s", options->path);
     err = length < 0 || (size_t)length >= sizeof(reader->path) ? -ENAMETOOLONG : 0;
     if (err == 0)

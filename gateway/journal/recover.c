@@ -262,6 +262,10 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
     w->number = number;
     w->number_epoch = err == 0 ? header->epoch : 0;
     w->end = (uint64_t)size; /* until the successor says better */
+    w->before = (struct gw_journal_position){.segment = number, .offset = w->end};
+    if (err == 0)
+        w->before = (struct gw_journal_position){.segment = header->previous,
+                                                 .offset = header->previous_end};
     if (newest)
         err = recover_newest(o, fd, (uint64_t)size, err == 0 ? header : NULL, mark);
     else
@@ -269,8 +273,11 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
     if (err == 0 && (err = gw_writer_closed_reserve(w)) != 0)
         (void)fail(o, err, "no memory for the segments of %s", w->path);
     if (err == 0)
-        gw_writer_closed_add(w, (struct gw_closed_segment){
-                                    .number = number, .bytes = (uint64_t)size, .end = w->end});
+        gw_writer_closed_add(w, (struct gw_closed_segment){.number = number,
+                                                           .epoch = w->number_epoch,
+                                                           .bytes = (uint64_t)size,
+                                                           .end = w->end,
+                                                           .before = w->before});
     if (err == 0 && newest)
         w->previous_fd = fd;
     else
@@ -288,9 +295,11 @@ static int look_around(struct opening *o)
 
     if (err != 0)
         (void)fail(o, err, "cannot list %s", w->path);
-    else if ((err = gw_journal_mark_read(w->io, w->mark_fd, &mark)) == -ENOENT)
+    else if ((err = gw_journal_mark_read(w->io, w->mark_fd, &mark)) == 0)
+        w->mark_has_room = true;
+    else if (err == -ENOENT)
         err = 0;
-    else if (err != 0)
+    else
         (void)fail(o, err, "cannot read %s/mark", w->path);
     w->epoch = mark.epoch;
     for (size_t i = 0; i < list.count && err == 0; i++)

@@ -12,6 +12,9 @@
  * I3  Zeros ahead are a matter of speed alone. Failing to write them is no failure, but they are
  *     synced with batches, and a failed sync poisons whatever it was for.
  * I4  A segment is there only with its header: written aside, synced, renamed, directory synced.
+ * I5  A place in an empty segment is told to nobody: it is where the one before ends. So a segment
+ *     that was given up before its first batch was durable takes nobody's place with it, and the
+ *     disk that fails for a night does not leave two of them with each try.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +46,8 @@ void gw_writer_mark(struct gw_journal_writer *writer, bool closed)
     /* Readers are late when this fails, until it is tried again; nothing else depends on it. */
     writer->mark_is_late =
         gw_journal_write_all(writer->io, writer->mark_fd, bytes, sizeof(bytes), 0) != 0;
+    if (!writer->mark_is_late && !writer->mark_has_room)
+        writer->mark_has_room = writer->io->fdatasync(writer->io->context, writer->mark_fd) == 0;
 }
 
 /* Writes zeros from the end of the file, at most `piece` bytes and not beyond a full segment. */
@@ -81,8 +86,9 @@ static int write_header(struct gw_journal_writer *writer, int fd, uint64_t creat
 }
 
 /*
- * A segment that has its name, while that name may not be on the disk. Retention would not know of
- * it and go on to delete those behind it; so nothing is begun behind it before it is gone.
+ * A segment that has its name but was given up: the name may not be on the disk, or nothing in it
+ * is. Retention does not know of it and would go on to delete those behind it; so nothing is begun
+ * behind it before it is gone.
  */
 static int orphan_remove(struct gw_journal_writer *writer)
 {
@@ -169,6 +175,7 @@ int gw_writer_segment_start(struct gw_journal_writer *writer)
         return fd;
     previous_finish(writer, now_us);
     writer->fd = fd;
+    writer->before = (struct gw_journal_position){.segment = writer->number, .offset = writer->end};
     writer->number = number;
     writer->number_epoch = writer->epoch;
     writer->end = writer->filled = GW_SEGMENT_DATA_AT;
@@ -182,18 +189,45 @@ int gw_writer_segment_start(struct gw_journal_writer *writer)
 static void segment_leave(struct gw_journal_writer *writer)
 {
     gw_writer_closed_add(writer, (struct gw_closed_segment){.number = writer->number,
+                                                            .epoch = writer->number_epoch,
                                                             .bytes = writer->filled,
-                                                            .end = writer->end});
+                                                            .end = writer->end,
+                                                            .before = writer->before});
     gw_assert(writer->previous_fd < 0);
     writer->previous_fd = writer->fd;
     writer->fd = -1;
+}
+
+/* I5: all is as it was before the segment was begun, unless retention has deleted what was. */
+static bool segment_give_up(struct gw_journal_writer *writer)
+{
+    struct gw_closed_segment *newest;
+
+    if (writer->end > GW_SEGMENT_DATA_AT || writer->closed_count == 0)
+        return false;
+    newest = &writer->closed[writer->closed_count - 1];
+    if (newest->number != writer->before.segment)
+        return false;
+    (void)writer->io->close(writer->io->context, writer->fd);
+    writer->fd = -1;
+    writer->orphan = writer->number;
+    writer->number = newest->number;
+    writer->number_epoch = newest->epoch;
+    writer->end = newest->end;
+    writer->before = newest->before;
+    newest->closed_us = 0;
+    (void)orphan_remove(writer);
+    if (writer->number_epoch != 0)
+        gw_writer_mark(writer, false);
+    return true;
 }
 
 static void segment_poison(struct gw_journal_writer *writer, int cause)
 {
     writer->failures++;
     writer->last_error = cause;
-    segment_leave(writer);
+    if (!segment_give_up(writer))
+        segment_leave(writer);
 }
 
 /* Writes and syncs `count` batches; 0, or the failure that poisons the segment. */
@@ -396,6 +430,14 @@ uint64_t gw_journal_writer_seed(const struct gw_journal_writer *writer)
     return writer->seed;
 }
 
+/* I5 */
+static struct gw_journal_position durable_to(const struct gw_journal_writer *writer)
+{
+    if (writer->end == GW_SEGMENT_DATA_AT)
+        return writer->before;
+    return (struct gw_journal_position){.segment = writer->number, .offset = writer->end};
+}
+
 void gw_journal_writer_stat(const struct gw_journal_writer *writer,
                             struct gw_journal_writer_stat *out)
 {
@@ -412,6 +454,6 @@ void gw_journal_writer_stat(const struct gw_journal_writer *writer,
         .held_bytes = writer->held_bytes,
         .reader = writer->reader,
         .last_error = writer->last_error,
-        .durable = {.segment = writer->number, .offset = writer->end},
+        .durable = durable_to(writer),
     };
 }

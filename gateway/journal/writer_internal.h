@@ -12,9 +12,11 @@
 /* A segment that is no longer written. */
 struct gw_closed_segment {
     uint64_t number;
-    uint64_t bytes;     /* of the file                                      */
-    uint64_t end;       /* of its batches                                   */
-    uint64_t closed_us; /* when its successor began; 0 while it is unknown  */
+    uint64_t epoch;                    /* 0: its header is gone                            */
+    uint64_t bytes;                    /* of the file                                      */
+    uint64_t end;                      /* of its batches                                   */
+    uint64_t closed_us;                /* when its successor began; 0 while it is unknown  */
+    struct gw_journal_position before; /* where the journal ended when it was begun        */
 };
 
 struct gw_journal_writer {
@@ -25,7 +27,8 @@ struct gw_journal_writer {
     bool zeroing; /* between too few zeros ahead and all of them */
 
     int lock_fd, dir_fd, mark_fd;
-    bool mark_is_late; /* the last one could not be written */
+    bool mark_is_late;  /* the last one could not be written                          */
+    bool mark_has_room; /* on the disk: it can be written over however full that gets */
     uint64_t epoch, seed;
     struct gw_lane_marks last; /* durable, of this epoch */
 
@@ -33,11 +36,12 @@ struct gw_journal_writer {
     uint64_t number;       /* of the newest segment, written or not; 0 before the first  */
     uint64_t number_epoch; /* its epoch; 0: its header is gone                          */
     uint64_t end;          /* of the batches in it: durable                              */
-    uint64_t filled;       /* size of its file: batches, then zeros                      */
-    bool zeros_failed;     /* no zeros ahead in this segment any more                    */
-    int previous_fd;       /* of the poisoned or full one, until its successor is there  */
-    uint64_t number_next;  /* a number whose rename was tried is never used again        */
-    uint64_t orphan;       /* stands under its name, but was given up; 0: none is        */
+    struct gw_journal_position before; /* where the journal ended when it was begun      */
+    uint64_t filled;      /* size of its file: batches, then zeros                      */
+    bool zeros_failed;    /* no zeros ahead in this segment any more                    */
+    int previous_fd;      /* of the poisoned or full one, until its successor is there  */
+    uint64_t number_next; /* a number whose rename was tried is never used again        */
+    uint64_t orphan;      /* may stand under its name, but was given up; 0: none is     */
 
     struct gw_closed_segment *closed; /* oldest first */
     size_t closed_count, closed_capacity;

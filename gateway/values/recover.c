@@ -129,6 +129,7 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
     struct gw_journal_reader_options options = {.path = values->journal_path,
                                                 .from = GW_JOURNAL_FROM_POSITION,
                                                 .position = values->checkpoint.position,
+                                                .until = values->options.journal_end,
                                                 .io = values->options.journal_io};
     struct gw_instant began = gw_clock_now();
     struct gw_journal_reader *reader;
@@ -139,12 +140,11 @@ static int replay(struct gw_values *values, struct gw_values_recovery *found, ch
     values->applied = values->frozen_to = values->checkpoint.position;
     err = replay_from(values, reader, found);
     if (err == 0 && gw_journal_position_is_before(values->applied, values->options.journal_end))
-        err = -EAGAIN; /* its mark could not be written, and readers may not go further */
-    values->segment = values->applied.segment;
-    /* More than one old segment is kept for us: the first checkpoint is due at once, because the
-     * log may be at its limit and wait for it. */
-    if (values->segment > values->checkpoint.position.segment + 1)
-        values->segment = values->checkpoint.position.segment;
+        err = -EAGAIN; /* somebody takes its segments away */
+    /* The next batch begins a segment. If more than the newest one is kept for us, the first
+     * checkpoint is due at once, because the log may be at its limit and wait for it. */
+    if (values->applied.segment > values->checkpoint.position.segment)
+        values->segment = VALUES_NO_SEGMENT;
     gw_journal_reader_close(reader);
     found->ms = gw_ns_between(began, gw_clock_now()) / GW_NS_PER_MS;
     if (err != 0)

@@ -177,6 +177,8 @@ void gw_values_observe(void *context, const struct gw_bytes *batches, uint32_t c
     if (values->gave_up)
         return;
     values->applied = position;
+    if (values->segment == 0 && count > 0)
+        values->segment = position.segment;
     /* A log at its limit takes nothing new, and so nothing would fall due, while it is kept for us.
      */
     bool late = count == 0 && atomic_load_explicit(&values->cursor_is_late, memory_order_relaxed);

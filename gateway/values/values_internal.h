@@ -164,6 +164,8 @@ GW_MUST_USE int values_view_pins(const struct values_view *view, uint32_t device
 
 /* ---- values.c ---- */
 
+#define VALUES_NO_SEGMENT UINT64_MAX
+
 struct gw_values_reader {
     struct gw_values *values;
     struct gw_values_reader *next;
@@ -193,7 +195,8 @@ struct gw_values {
     uint32_t in_use;
     struct gw_journal_position applied; /* behind the last group whose records are all in a table */
     struct gw_journal_position frozen_to; /* what the newest checkpoint will cover, or does */
-    uint64_t segment;                     /* of the log, when the table in use became so     */
+    uint64_t segment;                     /* of the log, when the table in use became so; 0: of */
+                                          /* the first batch                                   */
     struct gw_instant frozen_at;          /* when the table in use became so                 */
     bool gave_up; /* a stop did not wait for a store that fails: nothing more is applied */
 

@@ -133,14 +133,6 @@ static void flip_byte(uint64_t segment, uint64_t offset)
     free(bytes);
 }
 
-static struct gw_journal_position position_of(const struct gw_journal_writer *writer)
-{
-    struct gw_journal_writer_stat stat;
-
-    gw_journal_writer_stat(writer, &stat);
-    return stat.durable;
-}
-
 static bool is_at(struct gw_journal_position a, struct gw_journal_position b)
 {
     return a.segment == b.segment && a.offset == b.offset;
@@ -172,7 +164,7 @@ static void prepare_lives(void)
     gw_journal_writer_close(writer, true);
     writer = kit_writer(&dir, SEGMENT_BYTES, NULL, NULL);
     write_early(writer, LANE_BESIDE, 1);
-    hit = position_of(writer);
+    hit = kit_place(&dir, writer);
     write_early(writer, LANE_DAMAGED, 3);
     gw_journal_writer_close(writer, false);
     flip_byte(hit.segment, hit.offset + 100);
@@ -190,7 +182,7 @@ static void play_life(void)
         return;
     give_many(writer, 8);
     gw_journal_writer_retain(writer);
-    position = position_of(writer);
+    position = kit_place(&dir, writer);
     if (gw_cursor_commit(NULL, dir.path, "reader", position) == 0)
         seen.put = position;
     gw_journal_writer_close(writer, true);
@@ -253,7 +245,7 @@ static void play_full(void)
     if (writer == NULL)
         return;
     give_many(writer, 40);
-    position = position_of(writer);
+    position = kit_place(&dir, writer);
     if (seen.durable > 0 && gw_cursor_commit(NULL, dir.path, "slow", position) == 0)
         seen.put = position;
     gw_journal_writer_retain(writer);
@@ -403,15 +395,15 @@ static void prepare_left(void)
     kit_dir_make(&dir);
     writer = kit_writer(&dir, SEGMENT_BYTES, NULL, NULL);
     write_early(writer, LANE_EARLY, 8);
-    middle = position_of(writer);
+    middle = kit_place(&dir, writer);
     gw_journal_writer_close(writer, true);
     writer = kit_writer(&dir, SEGMENT_BYTES, NULL, NULL);
-    at = position_of(writer);
+    at = kit_place(&dir, writer);
     write_early(writer, LANE_DAMAGED, 3);
     gw_journal_writer_close(writer, false);
     flip_byte(at.segment, at.offset + 100);
     writer = kit_writer(&dir, SEGMENT_BYTES, NULL, NULL);
-    at = position_of(writer);
+    at = kit_place(&dir, writer);
     write_early(writer, LANE_BESIDE, 2);
     gw_journal_writer_close(writer, false);
     flip_byte(at.segment, 100);

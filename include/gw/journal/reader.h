@@ -40,6 +40,8 @@ struct gw_journal_reader_options {
     const char *path;
     enum gw_journal_from from;
     struct gw_journal_position position; /* GW_JOURNAL_FROM_POSITION only   */
+    struct gw_journal_position until;    /* what the writer, in this process, says is durable, in */
+                                         /* place of the mark; segment 0: the mark says           */
     const struct gw_journal_io *io;      /* NULL: the operating system      */
 };
 

@@ -106,7 +106,7 @@ static void batch_that_stands_twice_is_given_out_once(void **state)
     kit_dir_make(&dir);
     writer = kit_writer(&dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
-    kit_put_at(&dir, kit_durable(writer), kit_batch(buffer, writer, 0, 1, 0, 1));
+    kit_put_at(&dir, kit_place(&dir, writer), kit_batch(buffer, writer, 0, 1, 0, 1));
     gw_journal_writer_close(writer, false);
     found = kit_read(&dir, beginning);
     assert_int_equal(found.batches, 1);

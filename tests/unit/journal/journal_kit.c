@@ -251,12 +251,20 @@ int kit_write(struct gw_journal_writer *writer, uint32_t lane, uint64_t sequence
     return err;
 }
 
-struct gw_journal_position kit_durable(const struct gw_journal_writer *writer)
+struct gw_journal_position kit_place(const struct kit_dir *dir,
+                                     const struct gw_journal_writer *writer)
 {
     struct gw_journal_writer_stat stat;
+    char path[256];
 
     gw_journal_writer_stat(writer, &stat);
-    return stat.durable;
+    for (;;) { /* the writer calls the end of the one before the end of an empty one */
+        kit_segment_path(path, dir, stat.durable.segment + 1);
+        if (access(path, F_OK) != 0)
+            return stat.durable;
+        stat.durable.segment++;
+        stat.durable.offset = GW_SEGMENT_DATA_AT;
+    }
 }
 
 void kit_put_at(const struct kit_dir *dir, struct gw_journal_position at, struct gw_bytes bytes)

@@ -68,8 +68,9 @@ struct gw_journal_writer *kit_writer(const struct kit_dir *dir, uint64_t segment
 int kit_write(struct gw_journal_writer *writer, uint32_t lane, uint64_t sequence, uint64_t durable,
               uint32_t count);
 
-/* Up to where everything is durable. */
-struct gw_journal_position kit_durable(const struct gw_journal_writer *writer);
+/* Where the next batch goes, also when the segment that is written is empty. */
+struct gw_journal_position kit_place(const struct kit_dir *dir,
+                                     const struct gw_journal_writer *writer);
 
 /* Writes into a segment that is there, behind its writer's back. */
 void kit_put_at(const struct kit_dir *dir, struct gw_journal_position at, struct gw_bytes bytes);

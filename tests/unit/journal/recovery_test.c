@@ -32,13 +32,12 @@ static void image_make(struct image *image, bool closed)
 
     kit_dir_make(&dir);
     writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    image->begin[0] = GW_SEGMENT_DATA_AT;
     for (uint32_t i = 0; i < BATCHES; i++) {
-        gw_journal_writer_stat(writer, &stat);
-        image->begin[i] = stat.durable.offset;
         assert_int_equal(kit_write(writer, i % 2, i / 2 + 1, i / 2, 2), 0);
+        gw_journal_writer_stat(writer, &stat);
+        image->begin[i + 1] = stat.durable.offset;
     }
-    gw_journal_writer_stat(writer, &stat);
-    image->begin[BATCHES] = stat.durable.offset;
     gw_journal_writer_close(writer, closed);
     kit_segment_path(path, &dir, 1);
     image->bytes = kit_file_read(path, &image->size);

@@ -184,7 +184,7 @@ static void batch_that_no_writer_of_this_segment_makes_is_tail(void **state)
         assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
         batch.epoch = gw_journal_writer_epoch(writer) + rows[i].epoch_off;
         kit_put_at(
-            &dir, kit_durable(writer),
+            &dir, kit_place(&dir, writer),
             gw_bytes_of(buffer, gw_batch_seal(buffer, &batch, gw_journal_writer_seed(writer))));
         gw_journal_writer_close(writer, false);
         assert_int_equal(kit_read(&dir, beginning).batches, 1);
@@ -271,7 +271,7 @@ static void many_holes_are_reported_each(void **state)
     kit_dir_make(&dir);
     writer = kit_writer(&dir, 1 << 20, NULL, NULL);
     for (uint64_t i = 0; i < BATCHES; i++) {
-        at[i] = kit_durable(writer);
+        at[i] = kit_place(&dir, writer);
         assert_int_equal(kit_write(writer, 0, i + 1, i, 1), 0);
     }
     gw_journal_writer_close(writer, false);
@@ -303,7 +303,7 @@ static void many_holes_without_proof_are_the_tail(void **state)
     kit_dir_make(&dir);
     writer = kit_writer(&dir, 1 << 20, NULL, NULL);
     for (uint64_t i = 0; i < BATCHES; i++) {
-        at[i] = kit_durable(writer);
+        at[i] = kit_place(&dir, writer);
         assert_int_equal(kit_write(writer, (uint32_t)i % 8, i / 8 + 1, 0, 1), 0);
     }
     gw_journal_writer_close(writer, false);

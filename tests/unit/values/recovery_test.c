@@ -71,6 +71,42 @@ static void after_a_crash_the_log_tells(void **state)
     assert_string_equal(kit_pins(&kit, 7, 0), "1=c 2=b ");
 }
 
+static bool disk_is_full;
+
+static ssize_t write_where_there_is_room(void *context, int fd, const struct iovec *iov, int count,
+                                         uint64_t offset)
+{
+    (void)context;
+    return disk_is_full ? -ENOSPC : gw_journal_io_system.pwritev(NULL, fd, iov, count, offset);
+}
+
+/* The power went, the log's mark with it, and the disk has no room for another one. */
+static void a_full_disk_without_a_mark_is_started_on(void **state)
+{
+    struct gw_journal_io io = gw_journal_io_system;
+    char mark[128];
+
+    (void)state;
+    kit_write(&kit, 7, 1, "a");
+    kit_write(&kit, 7, 2, "b");
+    kit_crash(&kit);
+    (void)snprintf(mark, sizeof mark, "%s/mark", kit.path);
+    assert_int_equal(truncate(mark, 0), 0);
+    io.pwritev = write_where_there_is_room;
+    kit.io = &io;
+    disk_is_full = true;
+    kit_open(&kit);
+    assert_int_equal(kit.found.replayed, 2);
+    assert_false(kit.found.incomplete);
+    assert_string_equal(kit_pins(&kit, 7, 0), "1=a 2=b ");
+    disk_is_full = false;
+    kit_write(&kit, 7, 1, "c");
+    kit_crash(&kit);
+    kit.io = NULL;
+    kit_open(&kit);
+    assert_string_equal(kit_pins(&kit, 7, 0), "1=c 2=b ");
+}
+
 static void only_what_the_checkpoint_lacks_is_read_again(void **state)
 {
     (void)state;
@@ -337,6 +373,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(after_a_stop_nothing_is_read_again),
         TEST(after_a_crash_the_log_tells),
+        TEST(a_full_disk_without_a_mark_is_started_on),
         TEST(only_what_the_checkpoint_lacks_is_read_again),
         TEST(what_is_on_disk_was_acknowledged_though_nobody_was_told),
         TEST(records_of_other_kinds_move_the_cursor_too),

@@ -38,7 +38,8 @@ void kit_remove(struct kit *kit)
 
 void kit_open(struct kit *kit)
 {
-    struct gw_journal_options journal = {.path = kit->path, .segment_bytes = kit->segment_bytes};
+    struct gw_journal_options journal = {
+        .path = kit->path, .segment_bytes = kit->segment_bytes, .io = kit->io};
     struct gw_values_options options = {.path = kit->store,
                                         .journal_path = kit->path,
                                         .memory_bytes = 4 << 20,
@@ -46,8 +47,10 @@ void kit_open(struct kit *kit)
     struct gw_journal_recovery recovery;
     char why[512] = "";
 
-    if (gw_journal_writer_open(&journal, &kit->writer, &recovery, why, sizeof why) != 0 ||
-        gw_values_open(&options, &kit->values, &kit->found, why, sizeof why) != 0)
+    if (gw_journal_writer_open(&journal, &kit->writer, &recovery, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    options.journal_end = kit_durable(kit);
+    if (gw_values_open(&options, &kit->values, &kit->found, why, sizeof why) != 0)
         fail_msg("%s", why);
     assert_int_equal(gw_values_reader_open(kit->values, &kit->reader), 0);
     kit->sequence = 0;

@@ -19,8 +19,9 @@
 struct kit {
     char path[64]; /* of the log */
     char store[128];
-    uint32_t checkpoint_s;  /* 3600 at first: nothing happens by its age */
-    uint64_t segment_bytes; /* 1 MiB at first                            */
+    uint32_t checkpoint_s;          /* 3600 at first: nothing happens by its age */
+    uint64_t segment_bytes;         /* 1 MiB at first                            */
+    const struct gw_journal_io *io; /* of the log's writer; NULL at first */
     struct gw_journal_writer *writer;
     struct gw_values *values;
     struct gw_values_reader *reader;
