@@ -20,10 +20,12 @@ static bool is_same(struct gw_journal_position a, struct gw_journal_position b)
     return a.segment == b.segment && a.offset == b.offset;
 }
 
-static void go_away(struct consumer *consumer, uint32_t steps)
+/* Ended, or stopped in the midst of it. */
+static void go_away(struct consumer *consumer)
 {
-    consumer_stop(consumer);
-    consumer->away = pretend.calm ? 0 : steps;
+    if (chance_one_in(consumer->chance, 2))
+        consumer_stop(consumer);
+    consumer->away = chance_below(consumer->chance, AWAY_STEPS_MAX);
 }
 
 /* Where its cursor says, which a failure may have left as it was or as it was to be. */
@@ -86,13 +88,13 @@ static void miss(struct consumer *consumer)
     consumer->gaps++;
 }
 
-static void read_some(struct consumer *consumer, const struct pretend_disk *disk)
+static void read_some(struct consumer *consumer)
 {
     uint32_t count = pretend.calm ? UINT32_MAX : chance_below(consumer->chance, ITEMS_PER_STEP_MAX);
     struct gw_journal_item item = {.kind = GW_JOURNAL_RECORD};
 
     while (count-- > 0 && item.kind != GW_JOURNAL_END &&
-           gw_journal_reader_next(consumer->reader, &item) == 0 && !pretend_disk_is_dead(disk)) {
+           gw_journal_reader_next(consumer->reader, &item) == 0) {
         if (item.kind == GW_JOURNAL_RECORD)
             take(consumer, &item);
         else if (item.kind == GW_JOURNAL_END) /* segments without a record are behind it as well */
@@ -127,10 +129,14 @@ void consumer_begin(struct consumer *consumer, const char *path, const struct gw
     consumer->place_count = 1;
 }
 
-void consumer_step(struct consumer *consumer, const char *path, const struct pretend_disk *disk)
+static void step(struct consumer *consumer, const char *path, const struct pretend_disk *disk)
 {
     const struct gw_journal_io *io = pretend_disk_io(disk);
 
+    if (consumer->power_cuts != pretend_disk_power_cuts(disk)) {
+        consumer->power_cuts = pretend_disk_power_cuts(disk);
+        consumer_stop(consumer);
+    }
     if (consumer->away > 0) {
         consumer->away = pretend.calm ? 0 : consumer->away - 1;
         return;
@@ -139,9 +145,16 @@ void consumer_step(struct consumer *consumer, const char *path, const struct pre
         come_back(consumer, path, io);
     if (consumer->reader == NULL)
         return;
-    read_some(consumer, disk);
+    read_some(consumer);
     if (consumer->cursor != NULL && chance_one_in(consumer->chance, 4))
         commit(consumer, path, io);
     if (!pretend.calm && chance_one_in(consumer->chance, 60))
-        go_away(consumer, chance_below(consumer->chance, AWAY_STEPS_MAX));
+        go_away(consumer);
+}
+
+void consumer_step(struct consumer *consumer, const char *path, struct pretend_disk *disk)
+{
+    pretend_disk_elsewhere(disk, true);
+    step(consumer, path, disk);
+    pretend_disk_elsewhere(disk, false);
 }

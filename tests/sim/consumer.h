@@ -20,10 +20,11 @@ struct consumer {
     const char *cursor; /* NULL: it has none, and begins anew each time */
     struct ledger *ledger;
     struct chance *chance;
-    struct gw_journal_reader *reader; /* NULL: away, and for so many steps: */
-    uint32_t away;
-    bool gap_told;    /* something is missing before the next update */
-    uint32_t version; /* of the newest update that it read           */
+    struct gw_journal_reader *reader; /* NULL: it has none open                */
+    uint32_t away;                    /* for so many steps it reads nothing    */
+    uint32_t power_cuts;              /* that it has seen                      */
+    bool gap_told;                    /* something is missing before the next update */
+    uint32_t version;                 /* of the newest update that it read           */
     struct place {
         struct gw_journal_position position; /* behind a batch            */
         uint32_t version;                    /* of the newest update then */
@@ -34,8 +35,9 @@ struct consumer {
 
 /* Before the first gateway begins: its cursor, if it has one, is there. */
 void consumer_begin(struct consumer *consumer, const char *path, const struct gw_journal_io *io);
-void consumer_step(struct consumer *consumer, const char *path, const struct pretend_disk *disk);
-/* Its machine dies, or its disk; what it has not written is forgotten. */
+/* It is a process of its own: it dies with the power alone, and what it has not written with it. */
+void consumer_step(struct consumer *consumer, const char *path, struct pretend_disk *disk);
+/* For good. */
 void consumer_stop(struct consumer *consumer);
 
 #endif

@@ -67,6 +67,12 @@ void device_take_token(struct device *device, const struct world_tokens *tokens)
     device->refused_for_good = false;
 }
 
+bool device_asks_to_be_let_in(const struct device *device)
+{
+    return device->wire.connection != NULL && !device->logged_in &&
+           device->asked_ns == pretend.now_ns;
+}
+
 bool device_is_served(const struct device *device)
 {
     const struct wire *wire = &device->wire;

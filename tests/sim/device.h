@@ -79,6 +79,8 @@ struct device {
 };
 
 /* Somebody types in the token that it has now. */
+/* It has just said who it is, and waits for the answer. */
+bool device_asks_to_be_let_in(const struct device *device);
 void device_take_token(struct device *device, const struct world_tokens *tokens);
 /* It is logged in, as far as it knows. */
 bool device_is_served(const struct device *device);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <gw/base/assert.h>
+#include <shard_internal.h>
 #include <values_internal.h>
 
 #include "pretend_ring.h"
@@ -129,6 +130,14 @@ void life_check_log(struct life *life)
     gw_assert(life->log_bytes_max == 0 ||
               stat.journal_bytes <= life->log_bytes_max + GW_LANE_BATCH_BYTES);
     gw_assert(stat.stalled == (stat.pressure == GW_PRESSURE_STOPPED));
+}
+
+bool life_owes_answers(const struct life *life, uint32_t shard)
+{
+    const struct gw_shard *sh = life->shards[shard];
+
+    return answers_wait(sh) &&
+           sh->answers[sh->answers_head & sh->answers_mask].sequence <= gw_lane_durable(sh->lane);
 }
 
 /* ---- threads that are none ---- */

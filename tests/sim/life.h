@@ -52,6 +52,8 @@ void life_follow_log(struct life *life, bool marked);
 void life_step_values(struct life *life);
 /* The log is no longer than it may be, and what is said of it is so. */
 void life_check_log(struct life *life);
+/* Of what waits for the disk something is durable, and was not answered yet. */
+bool life_owes_answers(const struct life *life, uint32_t shard);
 extern const char life_log_path[];
 /* Every shard has ended. */
 void life_end(struct life *life);

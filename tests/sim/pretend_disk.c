@@ -17,6 +17,7 @@ enum {
     PATH_BYTES = 96,
     CHANGES_MAX = 64,
     READ_FAILS_LESS = 4, /* often than other operations */
+    BURST_GOES_ON_ONE_IN = 2,
     NOBODY = UINT32_MAX,
 };
 
@@ -39,7 +40,7 @@ struct change {
 };
 
 struct descriptor {
-    bool used, locks;
+    bool used, locks, elsewhere;
     uint32_t file;         /* NOBODY: a directory */
     char path[PATH_BYTES]; /* of a directory      */
 };
@@ -58,9 +59,11 @@ struct pretend_disk {
     uint32_t change_count;
     struct descriptor open[OPEN_MAX];
 
-    uint32_t fail_one_in, die_in; /* 0: not */
-    bool full, tells, watched, dead;
-    bool read_failed; /* the last one; the next one does not */
+    uint32_t fail_one_in, die_in, die_in_syncs; /* 0: not */
+    uint32_t power_cuts;
+    bool full, tells, watched, elsewhere, dead;
+    bool bursts, failed; /* the last one that may fail did */
+    bool read_failed;    /* the last one; the next one does not */
     uint64_t faults;
 };
 
@@ -210,9 +213,17 @@ static struct pretend_file *file_at(struct pretend_disk *disk, int fd)
 
 /* ---- faults ---- */
 
+/* For the gateway's process. */
+static bool is_over(const struct pretend_disk *disk)
+{
+    return disk->dead && !disk->elsewhere;
+}
+
 /* False: dead, or dies now. */
 static bool lives(struct pretend_disk *disk)
 {
+    if (disk->elsewhere)
+        return true;
     if (!disk->dead && !disk->watched && disk->die_in > 0 && --disk->die_in == 0)
         disk->dead = true;
     return !disk->dead;
@@ -223,9 +234,14 @@ static int begin(struct pretend_disk *disk)
 {
     if (!lives(disk))
         return -EIO;
-    if (disk->watched || disk->fail_one_in == 0 || !chance_one_in(disk->chance, disk->fail_one_in))
+    if (disk->watched || disk->fail_one_in == 0)
+        return 0;
+    disk->failed =
+        chance_one_in(disk->chance, disk->failed ? BURST_GOES_ON_ONE_IN : disk->fail_one_in);
+    if (!disk->failed)
         return 0;
     disk->faults++;
+    disk->failed = disk->bursts;
     return chance_one_in(disk->chance, 3) ? -ENOSPC : -EIO;
 }
 
@@ -253,7 +269,7 @@ static int disk_open(void *context, const char *path, int flags, mode_t mode)
 {
     struct pretend_disk *disk = context;
     struct name *name = find(&disk->seen, path);
-    struct descriptor opened = {.used = true, .file = NOBODY};
+    struct descriptor opened = {.used = true, .elsewhere = disk->elsewhere, .file = NOBODY};
     int err = (flags & O_CREAT) != 0 ? begin(disk) : begin_read(disk);
     int fd = 0;
 
@@ -337,7 +353,7 @@ static ssize_t disk_pwritev(void *context, int fd, const struct iovec *iov, int 
     size_t bytes = 0;
     ssize_t result;
 
-    if (disk->dead)
+    if (is_over(disk))
         return -EIO;
     for (int i = 0; i < count; i++)
         bytes += iov[i].iov_len;
@@ -382,6 +398,10 @@ static void tell(const struct pretend_disk *disk, const struct pretend_file *fil
 static int disk_sync(void *context, int fd)
 {
     struct pretend_disk *disk = context;
+
+    if (disk->open[fd].file != NOBODY && !disk->watched && !disk->elsewhere &&
+        disk->die_in_syncs > 0 && --disk->die_in_syncs == 0)
+        disk->dead = true;
     int err = begin(disk);
 
     if (disk->open[fd].file == NOBODY) {
@@ -391,7 +411,7 @@ static int disk_sync(void *context, int fd)
     }
     struct pretend_file *file = file_at(disk, fd);
 
-    if (disk->dead)
+    if (is_over(disk))
         return -EIO;
     if (err != 0) {
         pretend_file_sync_failed(file, disk->chance);
@@ -560,6 +580,11 @@ void pretend_disk_fail(struct pretend_disk *disk, uint32_t one_in)
     disk->fail_one_in = one_in;
 }
 
+void pretend_disk_fail_in_bursts(struct pretend_disk *disk, bool bursts)
+{
+    disk->bursts = bursts;
+}
+
 void pretend_disk_fill(struct pretend_disk *disk, bool full)
 {
     disk->full = full;
@@ -588,6 +613,13 @@ void pretend_disk_die(struct pretend_disk *disk)
 void pretend_disk_die_in(struct pretend_disk *disk, uint32_t operations)
 {
     disk->die_in = operations;
+    disk->die_in_syncs = 0;
+}
+
+void pretend_disk_die_in_sync(struct pretend_disk *disk, uint32_t syncs)
+{
+    disk->die_in = 0;
+    disk->die_in_syncs = syncs;
 }
 
 bool pretend_disk_is_dead(const struct pretend_disk *disk)
@@ -595,12 +627,33 @@ bool pretend_disk_is_dead(const struct pretend_disk *disk)
     return disk->dead;
 }
 
+/* Elsewhere a descriptor stays, and with the power what it was for goes. */
+static void lose_descriptor(struct descriptor *descriptor, bool power_was_lost)
+{
+    if (!descriptor->elsewhere)
+        descriptor->used = false;
+    else if (power_was_lost)
+        descriptor->file = NOBODY;
+}
+
+void pretend_disk_elsewhere(struct pretend_disk *disk, bool elsewhere)
+{
+    disk->elsewhere = elsewhere;
+}
+
+uint32_t pretend_disk_power_cuts(const struct pretend_disk *disk)
+{
+    return disk->power_cuts;
+}
+
 void pretend_disk_revive(struct pretend_disk *disk, bool power_was_lost)
 {
-    memset(disk->open, 0, sizeof disk->open);
+    for (uint32_t fd = 0; fd < OPEN_MAX; fd++)
+        lose_descriptor(&disk->open[fd], power_was_lost);
     memset(disk->locked, 0, sizeof disk->locked);
-    disk->dead = false;
-    disk->die_in = 0;
+    disk->dead = disk->failed = false;
+    disk->die_in = disk->die_in_syncs = 0;
+    disk->power_cuts += power_was_lost;
     if (!power_was_lost)
         return;
     commit(disk, chance_below(disk->chance, disk->change_count + 1));

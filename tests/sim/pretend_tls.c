@@ -171,6 +171,10 @@ static enum gw_tls_result on_record(struct gw_tls *tls, struct gw_tls_io *io, ui
         io->in = gw_bytes_of(NULL, 0);
         return GW_TLS_CLOSED;
     }
+    if (tls->part[0] == SEAL_UPDATE) {
+        put(tls, io, SEAL_UPDATE, NULL, 0);
+        return GW_TLS_WANT;
+    }
     *out_bytes = count;
     return count > 0 ? GW_TLS_DATA : GW_TLS_WANT;
 }

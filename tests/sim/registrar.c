@@ -13,6 +13,7 @@ enum {
     ENOUGH_ROUNDS = 4, /* told, claim heard, rechecked, and one to spare */
     UNMOVED = 8,       /* tokens from 0 whose devices stay with their product */
     CHANGE_ONE_STEP_IN = 40,
+    HASTY_ONE_STEP_IN = 8,
     LAST_CHANGES = 3,
 };
 
@@ -107,6 +108,13 @@ void registrar_begin_world(struct registrar *registrar)
     int err = gw_index_reader_open(registrar->registry->index, &registrar->reader);
 
     gw_assert(err == 0);
+    registrar->hasty = chance_one_in(registrar->chance, 4);
+}
+
+void registrar_hears_of(struct registrar *registrar, uint32_t token)
+{
+    if (token < registrar->tokens->count)
+        registrar->asking[registrar->asking_count++ % ASKING_MAX] = token;
 }
 
 void registrar_end_world(struct registrar *registrar)
@@ -216,6 +224,15 @@ static void note_losses(struct registrar *registrar)
     }
 }
 
+static uint32_t choose_token(const struct registrar *registrar)
+{
+    uint32_t count = (uint32_t)gw_min_u64(registrar->asking_count, ASKING_MAX);
+
+    if (!registrar->hasty || count == 0 || chance_one_in(registrar->chance, 4))
+        return chance_below(registrar->chance, registrar->tokens->count);
+    return registrar->asking[chance_below(registrar->chance, count)];
+}
+
 static void change(struct registrar *registrar)
 {
     struct chance *chance = registrar->chance;
@@ -224,8 +241,7 @@ static void change(struct registrar *registrar)
     int err = gw_index_begin(registrar->registry->writer);
 
     if (err == 0)
-        err = many ? change_many(registrar)
-                   : change_token(registrar, chance_below(chance, registrar->tokens->count));
+        err = many ? change_many(registrar) : change_token(registrar, choose_token(registrar));
     if (err == 0)
         err = gw_index_commit(registrar->registry->writer);
     gw_assert(err == 0);
@@ -242,11 +258,13 @@ void registrar_last_word(struct registrar *registrar)
 
 void registrar_step(struct registrar *registrar, bool may_change)
 {
+    const uint32_t change_one_in = registrar->hasty ? HASTY_ONE_STEP_IN : CHANGE_ONE_STEP_IN;
     uint64_t newest;
 
-    if (may_change && chance_one_in(registrar->chance, CHANGE_ONE_STEP_IN))
+    if (may_change && chance_one_in(registrar->chance, change_one_in))
         change(registrar);
-    if (registrar->told == registrar->committed || !chance_one_in(registrar->chance, 3) ||
+    if (registrar->told == registrar->committed ||
+        (!registrar->hasty && !chance_one_in(registrar->chance, 3)) ||
         (newest = newest_change(registrar)) == 0)
         return;
     for (uint32_t i = 0; i < registrar->life->shard_count; i++)

@@ -25,7 +25,7 @@ struct registry {
 bool registry_make(struct registry *registry, const char *path);
 void registry_close(struct registry *registry);
 
-enum { LOSSES_MAX = 4 };
+enum { LOSSES_MAX = 8, ASKING_MAX = 4 };
 
 struct registrar {
     struct registry *registry;
@@ -34,6 +34,8 @@ struct registrar {
     struct chance *chance;
     struct gw_index_reader *reader; /* the control thread's */
     uint64_t committed, told;       /* changes of the index */
+    bool hasty; /* many changes, told at once, and most of them of who is about to log in */
+    uint32_t asking[ASKING_MAX], asking_count; /* tokens of the latest */
     struct loss {
         uint32_t device; /* 0: none                                       */
         uint64_t change; /* that took something from it                   */
@@ -48,6 +50,8 @@ struct registrar {
 
 void registrar_begin_world(struct registrar *registrar);
 void registrar_end_world(struct registrar *registrar);
+/* Somebody logs in with this token. */
+void registrar_hears_of(struct registrar *registrar, uint32_t token);
 /* A gateway has begun. */
 void registrar_begin_life(struct registrar *registrar);
 /* Changes something, if it may, now and then; tells the shards what was changed. */

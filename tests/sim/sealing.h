@@ -19,6 +19,7 @@ enum {
     SEAL_ALERT = 21,
     SEAL_HANDSHAKE = 22,
     SEAL_DATA = 23,
+    SEAL_UPDATE = 24, /* is answered by one, whatever else there is to say */
     SEAL_HEADER_BYTES = 5,
     SEAL_NUMBER_BYTES = 4,
     SEAL_PAYLOAD_BYTES_MAX = 512,

@@ -5,7 +5,7 @@
 #include <gw/base/assert.h>
 #include <gw/base/defs.h>
 
-enum { PLAIN_LISTENER, SEALED_LISTENER };
+enum { PLAIN_LISTENER, SEALED_LISTENER, UPDATE_ONE_IN = 16 };
 
 /* ---- out ---- */
 
@@ -62,6 +62,11 @@ bool wire_write(struct wire *wire, const uint8_t *bytes, uint32_t count, struct 
         return connection_write(wire->connection, bytes, count);
     if (wire->state != WIRE_OPEN || !has_room(wire) || count > SEAL_PAYLOAD_BYTES_MAX)
         return false;
+    if (chance_one_in(chance, UPDATE_ONE_IN)) {
+        put(wire, SEAL_UPDATE, ++wire->said, NULL, 0);
+        if (!has_room(wire))
+            return false;
+    }
     put(wire, SEAL_DATA, ++wire->said, bytes, count);
     wire_flush(wire, chance);
     return true;
@@ -117,7 +122,7 @@ static void on_sealed_record(struct wire *wire, uint32_t bytes)
     wire->plain_at = 0;
     if (wire->in[0] == SEAL_DATA)
         return;
-    wire->plain_bytes = 0; /* a ticket, or the end */
+    wire->plain_bytes = 0; /* a ticket, an update, or the end */
     if (wire->in[0] == SEAL_ALERT)
         wire->state = WIRE_OVER;
 }

@@ -24,7 +24,6 @@ enum {
     STOP_STEPS = 200,
     TURNS_MAX = 30,
     OLD_CONNECTIONS_MAX = 1024,
-    INDEX_FAILS_ONE_IN = 300,
 };
 
 struct world {
@@ -41,9 +40,10 @@ struct world {
     struct consumer follower, onlooker;          /* with a cursor and without */
     struct connection *old[OLD_CONNECTIONS_MAX]; /* their device left; the gateway has not yet */
     uint32_t old_count;
-    uint32_t pace_ns;    /* a step takes as long, at most       */
-    uint32_t next_event; /* step                                */
-    uint32_t full_until; /* step                                */
+    uint32_t pace_ns;      /* a step takes as long, at most       */
+    uint32_t uplink_rests; /* in so many of six steps */
+    uint32_t next_event;   /* step                                */
+    uint32_t full_until;   /* step                                */
     uint32_t index_fails_one_in;
     bool stopping;
 };
@@ -83,6 +83,7 @@ static void make_life(struct world *w, const struct registry *registry)
     life->keep_s = chance_one_in(chance, 4) ? 1 + chance_below(chance, 20) : 0;
     life->fail_one_in = fail_one_in[chance_below(chance, GW_ARRAY_COUNT(fail_one_in))];
     pretend_disk_fail(life->disk, life->fail_one_in);
+    pretend_disk_fail_in_bursts(life->disk, chance_one_in(chance, 2));
     w->life.disk_has_failed = life->fail_one_in != 0;
     pretend_store_begin(life->disk);
     *shard = (struct gw_shard_options){
@@ -163,6 +164,7 @@ static void make_devices(struct world *w)
 static struct world *make_world(uint64_t seed, struct registry *registry)
 {
     static const uint32_t paces_ns[] = {3000000, 20000000, 20000000, 200000000};
+    static const uint32_t index_fails_one_in[] = {0, 0, 300, 20};
     struct world *w = aligned_alloc(GW_CACHE_LINE, sizeof *w);
 
     gw_assert(w != NULL);
@@ -175,7 +177,8 @@ static struct world *make_world(uint64_t seed, struct registry *registry)
     w->registrar = (struct registrar){
         .registry = registry, .tokens = &w->tokens, .life = &w->life, .chance = &w->chance};
     registrar_begin_world(&w->registrar);
-    w->index_fails_one_in = chance_one_in(&w->chance, 2) ? INDEX_FAILS_ONE_IN : 0;
+    w->index_fails_one_in =
+        index_fails_one_in[chance_below(&w->chance, GW_ARRAY_COUNT(index_fails_one_in))];
     pretend_index_fail(&pretend.chance, w->index_fails_one_in);
     make_life(w, registry);
     w->life.ledger = ledger_create(&w->tokens, w->life.log_bytes_max != 0 || w->life.keep_s != 0);
@@ -190,6 +193,7 @@ static struct world *make_world(uint64_t seed, struct registry *registry)
     w->around.rings = w->life.rings;
     w->around.ring_count = w->life.shard_count;
     w->pace_ns = paces_ns[chance_below(&w->chance, GW_ARRAY_COUNT(paces_ns))];
+    w->uplink_rests = chance_one_in(&w->chance, 3) ? 5 : 2; /* what waits is written at once */
     make_devices(w);
     return w;
 }
@@ -203,16 +207,9 @@ static void begin(struct world *w)
     registrar_begin_life(&w->registrar);
 }
 
-static void die(struct world *w)
-{
-    consumer_stop(&w->follower);
-    consumer_stop(&w->onlooker);
-    life_kill(&w->life);
-}
-
 static void kill_and_begin(struct world *w)
 {
-    die(w);
+    life_kill(&w->life);
     begin(w);
 }
 
@@ -247,6 +244,8 @@ static void step_people(struct world *w)
         if (!pretend.calm && chance_below(&w->chance, 3) != 0)
             continue;
         device_step(&w->devices[i], &w->around);
+        if (device_asks_to_be_let_in(&w->devices[i]))
+            registrar_hears_of(&w->registrar, w->devices[i].token);
         retire_connection(w, before, w->devices[i].wire.connection);
     }
     for (uint32_t i = 0; i < w->client_count; i++) {
@@ -309,7 +308,7 @@ static bool step_shards(struct world *w)
 
 static void step_uplink(struct world *w)
 {
-    if (!pretend.calm && chance_one_in(&w->chance, 3))
+    if (!pretend.calm && chance_below(&w->chance, 6) < w->uplink_rests)
         return;
     (void)gw_uplink_step(w->life.uplink);
     if (chance_one_in(&w->chance, 6))
@@ -324,9 +323,17 @@ static void step_consumers(struct world *w)
     consumer_step(&w->onlooker, life_log_path, w->life.disk);
 }
 
+/* Whose answers became durable is awake, or was woken for them. */
+static void check_wakes(struct world *w)
+{
+    for (uint32_t i = 0; i < w->life.shard_count; i++)
+        gw_assert(w->life.ended[i] || is_awake(w, i) || !life_owes_answers(&w->life, i));
+}
+
 /* What anybody could see now. */
 static void step_readers(struct world *w)
 {
+    check_wakes(w);
     life_check_log(&w->life);
     if (chance_one_in(&w->chance, 64))
         ledger_check_values(w->life.ledger, w->life.reader);
@@ -378,8 +385,6 @@ static void stop(struct world *w)
             all = all && w->life.ended[i];
     }
     gw_assert(all);
-    consumer_stop(&w->follower);
-    consumer_stop(&w->onlooker);
     life_end(&w->life);
     w->stopping = false;
 }
@@ -418,7 +423,7 @@ static void befall(struct world *w, uint32_t now)
     w->next_event = now + 20 + chance_below(chance, 200);
     switch (chance_below(chance, 9)) {
     case 0:
-        die(w);
+        life_kill(&w->life);
         if (chance_one_in(chance, 4) && !ledger_may_be_cut(w->life.ledger))
             pretend_store_damage();   /* it is made anew of what the log has */
         if (chance_one_in(chance, 4)) /* again, while it starts */
@@ -426,8 +431,10 @@ static void befall(struct world *w, uint32_t now)
         begin(w);
         break;
     case 1:
-    case 2:
         pretend_disk_die_in(w->life.disk, 1 + chance_below(chance, 40));
+        break;
+    case 2:
+        pretend_disk_die_in_sync(w->life.disk, 1 + chance_below(chance, 8));
         break;
     case 3:
         restart(w);
@@ -545,6 +552,8 @@ static struct world_result add_up(struct world *w)
 
 static void end_world(struct world *w)
 {
+    consumer_stop(&w->follower);
+    consumer_stop(&w->onlooker);
     for (uint32_t i = 0; i < w->device_count; i++)
         free(w->devices[i].wire.connection);
     for (uint32_t i = 0; i < w->client_count; i++)
@@ -570,7 +579,7 @@ struct world_result world_run(uint64_t seed, uint32_t steps, struct registry *re
     settle(w);
     stop(w);
     life_begin(&w->life); /* what was left in peace is found in peace */
-    die(w);
+    life_kill(&w->life);
 
     struct world_result result = add_up(w);
 
