@@ -3,6 +3,7 @@
  * cursor that cannot be read holds everything, because deleting what it may need cannot be undone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,41 @@ static int delete_oldest(struct gw_journal_writer *writer)
     return 0;
 }
 
-int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
+/* False: it is as long as it was. */
+static bool cut_off_tail(struct gw_journal_writer *writer, struct gw_closed_segment *segment)
+{
+    const struct gw_journal_io *io = writer->io;
+    int fd = gw_segment_open(io, writer->path, segment->number, O_RDWR);
+    int err;
+
+    if (fd < 0)
+        return false;
+    err = io->truncate(io->context, fd, segment->end);
+    (void)io->close(io->context, fd);
+    if (err == 0)
+        segment->bytes = segment->end;
+    return err == 0;
+}
+
+/*
+ * What is behind the end of a segment with a successor was given back when that began. But nobody
+ * has synced this, and a power cut may have brought it again. True when there is less now.
+ */
+static bool cut_off_tails(struct gw_journal_writer *writer)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < writer->closed_count; i++) {
+        struct gw_closed_segment *segment = &writer->closed[i];
+
+        if (segment->number != writer->number && segment->end != 0 &&
+            segment->bytes > segment->end && cut_off_tail(writer, segment))
+            any = true;
+    }
+    return any;
+}
+
+static int retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
 {
     uint64_t now_us = writer->io->wall_us(writer->io->context);
     int known = look_at_readers(writer), err;
@@ -131,6 +166,13 @@ int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
         if ((err = delete_oldest(writer)) != 0)
             return err;
     }
+}
+
+int gw_writer_retain(struct gw_journal_writer *writer, uint64_t coming_bytes)
+{
+    int err = retain(writer, coming_bytes);
+
+    return err == -EDQUOT && cut_off_tails(writer) ? retain(writer, coming_bytes) : err;
 }
 
 void gw_writer_retain_replaced(struct gw_journal_writer *writer)

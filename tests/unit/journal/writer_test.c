@@ -385,6 +385,42 @@ static void segment_that_was_given_up_goes_first(void **state)
     kit_dir_remove(&dir);
 }
 
+/* What was behind the ends of segments is there again: nobody had synced that it was given back. */
+static void tails_that_came_back_are_no_reason_to_stall(void **state)
+{
+    enum { LIVES = 3, BYTES_MAX = 4 * GW_JOURNAL_SEGMENT_BYTES_MIN };
+    static const struct gw_journal_position first = {.segment = 1, .offset = GW_SEGMENT_DATA_AT};
+    struct kit_dir dir;
+    struct kit_disk disk;
+    struct gw_journal_writer *writer;
+    struct gw_journal_writer_stat stat;
+    struct kit_found found;
+    char path[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    kit_disk_init(&disk);
+    for (uint32_t life = 1; life <= LIVES; life++) {
+        writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+        assert_int_equal(kit_write(writer, life, 1, 0, 1), 0);
+        gw_journal_writer_close(writer, true);
+    }
+    assert_int_equal(gw_cursor_commit(NULL, dir.path, "slow", first), 0);
+    for (uint32_t number = 1; number < LIVES; number++) {
+        kit_segment_path(path, &dir, number);
+        assert_int_equal(truncate(path, BYTES_MAX), 0);
+    }
+    writer = bounded_writer(&dir, &disk, BYTES_MAX, 0);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
+    gw_journal_writer_stat(writer, &stat);
+    assert_true(stat.journal_bytes <= BYTES_MAX);
+    found = kit_read(&dir, beginning);
+    assert_int_equal(found.batches, LIVES + 1);
+    assert_int_equal(found.damages, 0);
+    gw_journal_writer_close(writer, true);
+    kit_dir_remove(&dir);
+}
+
 static void segment_that_a_cursor_needs_stalls_the_writer(void **state)
 {
     enum { BYTES_MAX = 4 * GW_JOURNAL_SEGMENT_BYTES_MIN };
@@ -661,6 +697,7 @@ int main(void)
         cmocka_unit_test(without_cursors_the_oldest_segments_go),
         cmocka_unit_test(long_segment_makes_room_for_its_successor),
         cmocka_unit_test(segment_that_was_given_up_goes_first),
+        cmocka_unit_test(tails_that_came_back_are_no_reason_to_stall),
         cmocka_unit_test(segment_that_a_cursor_needs_stalls_the_writer),
         cmocka_unit_test(old_segments_go_by_age_when_nobody_needs_them),
         cmocka_unit_test(unreadable_cursor_holds_everything),
