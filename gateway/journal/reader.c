@@ -574,6 +574,15 @@ static int start(struct gw_journal_reader *reader, const struct gw_journal_reade
     gw_unreachable("a reader from nowhere");
 }
 
+static int refuse(const struct gw_journal_reader_options *options, int err, char *why,
+                  size_t why_bytes)
+{
+    if (why_bytes > 0)
+        (void)snprintf(why, why_bytes, "cannot read the journal %.256s: %s", options->path,
+                       strerror(-err));
+    return err;
+}
+
 int gw_journal_reader_open(const struct gw_journal_reader_options *options,
                            struct gw_journal_reader **out, char *why, size_t why_bytes)
 {
@@ -582,7 +591,7 @@ int gw_journal_reader_open(const struct gw_journal_reader_options *options,
 
     *out = NULL;
     if (reader == NULL)
-        return -ENOMEM;
+        return refuse(options, -ENOMEM, why, why_bytes);
     reader->io = options->io != NULL ? options->io : &gw_journal_io_system;
     reader->mark_fd = reader->lock_fd = reader->fd = -1;
     reader->until = options->until;
@@ -595,11 +604,8 @@ int gw_journal_reader_open(const struct gw_journal_reader_options *options,
     if (err == 0)
         err = start(reader, options);
     if (err != 0) {
-        if (why_bytes > 0)
-            (void)snprintf(why, why_bytes, "cannot read the journal %.256s: %s", options->path,
-                           strerror(-err));
         gw_journal_reader_close(reader);
-        return err;
+        return refuse(options, err, why, why_bytes);
     }
     *out = reader;
     return 0;

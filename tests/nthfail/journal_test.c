@@ -342,7 +342,7 @@ static void open_reader(enum gw_journal_from from, struct gw_journal_position po
     int err = gw_journal_reader_open(&options, &seen.reader, why, sizeof why);
 
     room_check((err == 0) == (seen.reader != NULL));
-    room_check(err == 0 || room_has_failed());
+    room_check(err == 0 || (room_has_failed() && why[0] != '\0'));
 }
 
 static void play_living(void)
