@@ -85,6 +85,7 @@ static struct gw_journal_writer *open_somehow(struct life *life)
         if (tries == REPAIRED_AFTER) {
             pretend_disk_fail(life->disk, 0);
             pretend_disk_fill(life->disk, false);
+            pretend_disk_break(life->disk, false);
         }
     }
     /* Without a segment to write there is no place for a closing batch. */

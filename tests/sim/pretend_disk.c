@@ -61,7 +61,7 @@ struct pretend_disk {
 
     uint32_t fail_one_in, die_in, die_in_syncs; /* 0: not */
     uint32_t power_cuts;
-    bool full, tells, watched, elsewhere, dead;
+    bool full, broken, tells, watched, elsewhere, dead;
     bool bursts, failed; /* the last one that may fail did */
     bool read_failed;    /* the last one; the next one does not */
     uint64_t faults;
@@ -424,6 +424,17 @@ static int disk_sync(void *context, int fd)
     return 0;
 }
 
+static int disk_sync_data(void *context, int fd)
+{
+    struct pretend_disk *disk = context;
+
+    if (!disk->broken || disk->watched || disk->elsewhere || disk->dead)
+        return disk_sync(context, fd);
+    disk->faults++;
+    pretend_file_sync_failed(file_at(disk, fd), disk->chance);
+    return -EIO;
+}
+
 static void disk_forget(void *context, int fd, uint64_t offset)
 {
     pretend_file_forget(file_at(context, fd), offset);
@@ -546,7 +557,7 @@ struct pretend_disk *pretend_disk_create(struct chance *chance, uint64_t seed,
         .close = disk_close,
         .pread = disk_pread,
         .pwritev = disk_pwritev,
-        .fdatasync = disk_sync,
+        .fdatasync = disk_sync_data,
         .fsync = disk_sync,
         .forget = disk_forget,
         .truncate = disk_truncate,
@@ -588,6 +599,11 @@ void pretend_disk_fail_in_bursts(struct pretend_disk *disk, bool bursts)
 void pretend_disk_fill(struct pretend_disk *disk, bool full)
 {
     disk->full = full;
+}
+
+void pretend_disk_break(struct pretend_disk *disk, bool broken)
+{
+    disk->broken = broken;
 }
 
 uint64_t pretend_disk_faults(const struct pretend_disk *disk)

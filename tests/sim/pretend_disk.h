@@ -33,6 +33,8 @@ void pretend_disk_fail(struct pretend_disk *disk, uint32_t one_in);
 void pretend_disk_fail_in_bursts(struct pretend_disk *disk, bool bursts);
 /* No file grows. */
 void pretend_disk_fill(struct pretend_disk *disk, bool full);
+/* No fdatasync succeeds, while all else may. */
+void pretend_disk_break(struct pretend_disk *disk, bool broken);
 /* Operations that were made to fail. */
 uint64_t pretend_disk_faults(const struct pretend_disk *disk);
 

@@ -43,7 +43,7 @@ struct world {
     uint32_t pace_ns;      /* a step takes as long, at most       */
     uint32_t uplink_rests; /* in so many of six steps */
     uint32_t next_event;   /* step                                */
-    uint32_t full_until;   /* step                                */
+    uint32_t unwell_until; /* step                                */
     uint32_t index_fails_one_in;
     bool stopping;
 };
@@ -369,6 +369,7 @@ static void calm_down(struct world *w)
     pretend_disk_die_in(w->life.disk, 0);
     pretend_disk_fail(w->life.disk, 0);
     pretend_disk_fill(w->life.disk, false);
+    pretend_disk_break(w->life.disk, false);
 }
 
 static void stop(struct world *w)
@@ -414,14 +415,15 @@ static void befall(struct world *w, uint32_t now)
 {
     struct chance *chance = &w->chance;
 
-    if (w->full_until != 0 && now >= w->full_until) {
+    if (w->unwell_until != 0 && now >= w->unwell_until) {
         pretend_disk_fill(w->life.disk, false);
-        w->full_until = 0;
+        pretend_disk_break(w->life.disk, false);
+        w->unwell_until = 0;
     }
     if (now < w->next_event)
         return;
     w->next_event = now + 20 + chance_below(chance, 200);
-    switch (chance_below(chance, 9)) {
+    switch (chance_below(chance, 10)) {
     case 0:
         life_kill(&w->life);
         if (chance_one_in(chance, 4) && !ledger_may_be_cut(w->life.ledger))
@@ -442,7 +444,7 @@ static void befall(struct world *w, uint32_t now)
     case 4:
         pretend_disk_fill(w->life.disk, true);
         w->life.disk_has_failed = true;
-        w->full_until = now + 10 + chance_below(chance, 60);
+        w->unwell_until = now + 10 + chance_below(chance, 60);
         break;
     case 5:
         move_wall_clock(w);
@@ -459,7 +461,11 @@ static void befall(struct world *w, uint32_t now)
         for (uint32_t i = 0; i < w->life.shard_count; i++)
             gw_shard_trim(w->life.shards[i]);
         break;
-    default:
+    default: /* a disk that takes files, and syncs nothing in them */
+        pretend_disk_break(w->life.disk, true);
+        w->life.disk_has_failed = true;
+        w->unwell_until = now + 10 + chance_below(chance, 60);
+        w->next_event = now + chance_below(chance, 60); /* and may die of it */
         break;
     }
 }
