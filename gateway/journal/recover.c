@@ -278,7 +278,9 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
                                                            .bytes = (uint64_t)size,
                                                            .end = w->end,
                                                            .before = w->before});
-    if (err == 0 && newest)
+    /* To be cut off where it ends; one that is too short for what is known of it never gets longer,
+     * for then zeros would be what nobody wrote. */
+    if (err == 0 && newest && (uint64_t)size > w->end)
         w->previous_fd = fd;
     else
         (void)w->io->close(w->io->context, fd);
