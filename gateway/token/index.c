@@ -290,7 +290,7 @@ static enum gw_login decide(struct gw_index_reader *reader, const struct gw_toke
 enum gw_login gw_index_login(struct gw_index_reader *reader, const uint8_t token[GW_TOKEN_BYTES],
                              bool over_tls, uint64_t now_s, struct gw_grant *out)
 {
-    static const uint8_t no_token[GW_TOKEN_BYTES];
+    static const uint8_t no_token[GW_TOKEN_BYTES], no_row[GW_TOKEN_ROW_BYTES];
     uint8_t verifier[GW_VERIFIER_BYTES];
     struct gw_token_row row;
     struct gw_grant grant;
@@ -304,9 +304,13 @@ enum gw_login gw_index_login(struct gw_index_reader *reader, const uint8_t token
     gw_store_verifier(&reader->index->store, token != NULL ? token : no_token, verifier);
     err = gw_tokens_find_verifier(reader->tokens, key, verifier, &row);
     if (err != 0) {
-        /* The first product and organisation exist wherever a token does. */
-        row = (struct gw_token_row){.device = 1, .product = 1, .org = 1};
-        if (gw_equal_secret(row.verifier, verifier, sizeof verifier))
+        /* All that a hit does: a row's seal is looked at, then a product and an organisation, of
+         * which the first exist wherever a token does. */
+        bool is_sealed = gw_token_row_unpack(key, gw_bytes_of(no_row, sizeof no_row), &row);
+
+        row = (struct gw_token_row){
+            .device = 1, .product = 1, .org = 1, .pepper_version = reader->meta.pepper_version};
+        if (is_sealed || gw_equal_secret(row.verifier, verifier, sizeof verifier))
             err = -EBADMSG; /* the dummy can match nobody's token, or we are in deep trouble */
     }
     gw_wipe(verifier, sizeof verifier);
