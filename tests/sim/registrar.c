@@ -10,7 +10,7 @@
 #include "pretend_ring.h"
 
 enum {
-    ENOUGH_ROUNDS = 4, /* told, claim heard, rechecked, and one to spare */
+    ENOUGH_ROUNDS = 5, /* told, claim heard, rechecked, and two to spare */
     UNMOVED = 8,       /* tokens from 0 whose devices stay with their product */
     CHANGE_ONE_STEP_IN = 40,
     HASTY_ONE_STEP_IN = 8,
