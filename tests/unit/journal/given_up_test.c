@@ -11,29 +11,6 @@
 
 static const struct gw_journal_position beginning = {.segment = 0};
 
-static int unlink_fails(void *context, const char *path)
-{
-    (void)context;
-    (void)path;
-    return -EIO;
-}
-
-static int rename_has_no_room(void *context, const char *from, const char *to)
-{
-    (void)context;
-    (void)from;
-    (void)to;
-    return -ENOSPC;
-}
-
-static int fsync_of_directories_fails(void *context, int fd)
-{
-    struct stat st;
-
-    (void)context;
-    return fstat(fd, &st) != 0 || S_ISDIR(st.st_mode) ? -EIO : gw_journal_io_system.fsync(NULL, fd);
-}
-
 static struct gw_journal_reader *reader_of(const struct kit_dir *dir)
 {
     struct gw_journal_reader_options options = {.path = dir->path};
@@ -75,8 +52,8 @@ static struct gw_journal_reader *reader_beside_an_orphan(const struct kit_dir *d
     kit_disk_init(disk);
     *writer = kit_writer(dir, 1 << 20, &disk->io, NULL);
     assert_int_equal(kit_write(*writer, 0, 1, 0, 3), 0);
-    disk->io.unlink = unlink_fails;
-    disk->io.fsync = fsync_of_directories_fails;
+    disk->io.unlink = kit_unlink_fails;
+    disk->io.fsync = kit_fsync_of_directories_fails;
     disk->only_data = true;
     disk->fail_with = -EIO;
     disk->fail_at = disk->calls + 2; /* written, and not synced */
@@ -116,7 +93,7 @@ static void cursor_is_good_when_the_segment_is_gone(void **state)
     cursor = end_of(reader);
     gw_journal_reader_close(reader);
     kill_and_lose_the_orphan(&dir, &disk, writer);
-    disk.io.rename = rename_has_no_room; /* the next life has no segment either */
+    disk.io.rename = kit_rename_has_no_room; /* the next life has no segment either */
     writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
     found = kit_read(&dir, cursor);
     assert_int_equal(found.damages, 0);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void kit_dir_make(struct kit_dir *dir)
@@ -335,4 +336,27 @@ struct kit_found kit_read(const struct kit_dir *dir, struct gw_journal_position 
     kit_drain(reader, &found);
     gw_journal_reader_close(reader);
     return found;
+}
+
+int kit_unlink_fails(void *context, const char *path)
+{
+    (void)context;
+    (void)path;
+    return -EIO;
+}
+
+int kit_rename_has_no_room(void *context, const char *from, const char *to)
+{
+    (void)context;
+    (void)from;
+    (void)to;
+    return -ENOSPC;
+}
+
+int kit_fsync_of_directories_fails(void *context, int fd)
+{
+    struct stat st;
+
+    (void)context;
+    return fstat(fd, &st) != 0 || S_ISDIR(st.st_mode) ? -EIO : gw_journal_io_system.fsync(NULL, fd);
 }

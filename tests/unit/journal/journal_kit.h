@@ -87,4 +87,9 @@ struct kit_found kit_read(const struct kit_dir *dir, struct gw_journal_position 
 /* From an open reader until it says GW_JOURNAL_END. */
 void kit_drain(struct gw_journal_reader *reader, struct kit_found *found);
 
+/* Calls of a disk that fail, for a struct gw_journal_io. */
+int kit_unlink_fails(void *context, const char *path);
+int kit_rename_has_no_room(void *context, const char *from, const char *to);
+int kit_fsync_of_directories_fails(void *context, int fd);
+
 #endif

@@ -318,21 +318,6 @@ static void long_segment_makes_room_for_its_successor(void **state)
     kit_dir_remove(&dir);
 }
 
-static int unlink_fails(void *context, const char *path)
-{
-    (void)context;
-    (void)path;
-    return -EIO;
-}
-
-static int fsync_of_directories_fails(void *context, int fd)
-{
-    struct stat st;
-
-    (void)context;
-    return fstat(fd, &st) != 0 || S_ISDIR(st.st_mode) ? -EIO : gw_journal_io_system.fsync(NULL, fd);
-}
-
 /* A name that is not on the disk and cannot be taken back: who came later must not go before it. */
 static void segment_that_was_given_up_goes_first(void **state)
 {
@@ -353,8 +338,8 @@ static void segment_that_was_given_up_goes_first(void **state)
     kit_disk_init(&disk);
     sound = disk.io;
     writer = bounded_writer(&dir, &disk, BYTES_MAX, 0);
-    disk.io.unlink = unlink_fails;
-    disk.io.fsync = fsync_of_directories_fails;
+    disk.io.unlink = kit_unlink_fails;
+    disk.io.fsync = kit_fsync_of_directories_fails;
     while (kit_write(writer, 0, sequence, sequence - 1, 20) == 0)
         sequence++;
     assert_int_equal(access(orphan, F_OK), 0);
@@ -607,14 +592,6 @@ static void full_disk_at_start_opens_stalled_and_recovers(void **state)
     kit_dir_remove(&dir);
 }
 
-static int rename_has_no_room(void *context, const char *from, const char *to)
-{
-    (void)context;
-    (void)from;
-    (void)to;
-    return -ENOSPC;
-}
-
 /*
  * Killed between a sync and its mark, and started again where no segment can be begun: readers
  * (the last values are one) see all that recovery has found, or they would miss it for good.
@@ -642,7 +619,7 @@ static void stalled_start_shows_readers_what_was_recovered(void **state)
     free(mark);
 
     kit_disk_init(&disk);
-    disk.io.rename = rename_has_no_room;
+    disk.io.rename = kit_rename_has_no_room;
     options.path = dir.path;
     options.io = &disk.io;
     for (int life = 0; life < 2; life++) {
