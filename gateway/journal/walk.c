@@ -44,7 +44,10 @@ void gw_segment_walk_to(struct gw_segment_walk *walk, int fd,
     walk->buffer_bytes = 0;
 }
 
-/* A page that answers EIO is taken for zeros: no batch is sound across it, and the rest is read. */
+/*
+ * A page that answers EIO is taken for zeros, and the rest is read. A batch across it is sound only
+ * if zeros are what it had there: its hash tells.
+ */
 static ssize_t read_some(struct gw_segment_walk *walk, uint8_t *out, size_t bytes, uint64_t offset)
 {
     const struct gw_journal_io *io = walk->io;
