@@ -37,26 +37,6 @@ static void sleep_ms(uint32_t ms)
     (void)nanosleep(&left, NULL);
 }
 
-static void meet_readers(struct gw_values *values)
-{
-    (void)pthread_mutex_lock(&values->lock);
-    for (struct gw_values_reader *r = values->readers; r != NULL; r = r->next)
-        r->turn_met = atomic_load_explicit(&r->turn, memory_order_acquire);
-    (void)pthread_mutex_unlock(&values->lock);
-}
-
-static bool readers_have_left(struct gw_values *values)
-{
-    bool all = true;
-
-    (void)pthread_mutex_lock(&values->lock);
-    for (const struct gw_values_reader *r = values->readers; r != NULL && all; r = r->next)
-        all = r->turn_met % 2 == 0 ||
-              atomic_load_explicit(&r->turn, memory_order_acquire) != r->turn_met;
-    (void)pthread_mutex_unlock(&values->lock);
-    return all;
-}
-
 static void note_result(struct gw_values *values, int err)
 {
     bool before = atomic_load(&values->stalled);
@@ -108,10 +88,9 @@ int values_checkpoint(struct gw_values *values)
     gw_counter_add(&values->checkpoints, 1);
     values_note_size(values);
     atomic_store_explicit(&values->view, in_use, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst);
+    values_meet_readers(values, VALUES_OF_CHECKPOINT);
     move_cursor(values);
-    meet_readers(values);
-    while (!readers_have_left(values))
+    while (!values_readers_have_left(values, VALUES_OF_CHECKPOINT))
         sleep_ms(LOOK_EVERY_MS);
     values_table_clear(table); /* I1 */
     (void)pthread_mutex_lock(&values->lock);

@@ -52,6 +52,31 @@ void gw_values_reader_close(struct gw_values_reader *reader)
     free(reader);
 }
 
+/*
+ * Either a reader's turn is seen here, or its first look, behind a full fence of its own, sees what
+ * was stored before this one.
+ */
+void values_meet_readers(struct gw_values *values, enum values_meeting by)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    (void)pthread_mutex_lock(&values->lock);
+    for (struct gw_values_reader *r = values->readers; r != NULL; r = r->next)
+        r->turn_met[by] = atomic_load_explicit(&r->turn, memory_order_acquire);
+    (void)pthread_mutex_unlock(&values->lock);
+}
+
+bool values_readers_have_left(struct gw_values *values, enum values_meeting by)
+{
+    bool all = true;
+
+    (void)pthread_mutex_lock(&values->lock);
+    for (const struct gw_values_reader *r = values->readers; r != NULL && all; r = r->next)
+        all = r->turn_met[by] % 2 == 0 ||
+              atomic_load_explicit(&r->turn, memory_order_acquire) != r->turn_met[by];
+    (void)pthread_mutex_unlock(&values->lock);
+    return all;
+}
+
 static void count_turn(struct gw_values_reader *reader, memory_order order)
 {
     atomic_store_explicit(&reader->turn,

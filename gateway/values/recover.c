@@ -109,8 +109,10 @@ static int replay_from(struct gw_values *values, struct gw_journal_reader *reade
             if ((err = values_apply(values, &item.record)) != 0)
                 return err;
             found->replayed++;
-            if (item.last)
+            if (item.last) {
                 values->applied = item.after;
+                values_recycle(values);
+            }
             break;
         case GW_JOURNAL_DAMAGE:
             found->incomplete = true;

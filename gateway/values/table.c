@@ -1,16 +1,17 @@
 /*
- * Last values in memory: a table that only grows until it is emptied as a whole, like the memtable
- * of an LSM tree. One thread writes; readers take no lock and never wait.
+ * Last values in memory: a table that is emptied as a whole, like the memtable of an LSM tree. One
+ * thread writes; readers take no lock and never wait.
  *
  *     cell:   | hash 31 | of a device? 1 | place 32 |       0: empty; open addressing, linear
  * probing arena:  entry, entry, entry ...                       place: offset in units of 8 bytes
  *
- * A pin's cell names its newest entry; a write of the pin appends an entry and stores the cell
- * anew. A device's cell names an entry of the pin that came last, and the first entries of its pins
- * are linked: so all pins of a device are found without a look at every cell.
+ * A pin's cell names its newest entry; a write of the pin makes an entry, where an older one was
+ * (recycle.c) or at the end, and stores the cell anew. A device's cell names an entry of the pin
+ * that came last, and the first entries of its pins are linked: so all pins of a device are found
+ * without a look at every cell.
  *
  *   I1  An entry is complete before a cell names it (release), and does not change afterwards: what
- * a reader was given stays as it is until the table is emptied. I2  At least half of the cells are
+ * a reader was given stays as it is until its turn ends. I2  At least half of the cells are
  * empty: every search ends.
  */
 #include "values_internal.h"
@@ -23,17 +24,11 @@
 #include <gw/base/assert.h>
 
 enum {
-    UNIT_BYTES = 8,
     CELLS_MIN = 1 << 10,
     CELLS_PER_PUT = 2, /* a new pin of a new device */
 };
 
 #define OF_DEVICE UINT64_C(1)
-
-static uint64_t align(uint64_t bytes)
-{
-    return (bytes + (UNIT_BYTES - 1)) & ~(uint64_t)(UNIT_BYTES - 1);
-}
 
 /* A third of the memory for cells (8 bytes each, two tables) and what is sorted (16 for each cell
    that may be used), the rest for entries. */
@@ -49,8 +44,8 @@ struct values_sizes values_sizes_of(uint64_t memory_bytes)
     return (struct values_sizes){
         .cells = (uint32_t)cells,
         .arena_bytes =
-            gw_min_u64((memory_bytes - cells * cell_bytes) / 2 & ~(uint64_t)(UNIT_BYTES - 1),
-                       (uint64_t)UINT32_MAX * UNIT_BYTES),
+            gw_min_u64((memory_bytes - cells * cell_bytes) / 2 & ~(uint64_t)(VALUES_UNIT_BYTES - 1),
+                       (uint64_t)UINT32_MAX * VALUES_UNIT_BYTES),
     };
 }
 
@@ -74,7 +69,7 @@ int values_table_init(struct values_table *table, struct values_sizes sizes)
         .cell_mask = sizes.cells - 1,
         .cells_used_max = sizes.cells / 2,
         .arena_bytes = sizes.arena_bytes,
-        .used = UNIT_BYTES, /* place 0 is nowhere */
+        .used = VALUES_UNIT_BYTES, /* place 0 is nowhere */
     };
     table->cells = map_zeroed(cell_array_bytes(table));
     table->arena = map_zeroed(sizes.arena_bytes);
@@ -113,9 +108,9 @@ static uint64_t hash_of(uint64_t key, uint64_t of_device)
     return x;
 }
 
-static const struct values_entry *entry_at(const struct values_table *table, uint32_t place)
+static struct values_entry *entry_at(const struct values_table *table, uint32_t place)
 {
-    return (const struct values_entry *)(const void *)(table->arena + (uint64_t)place * UNIT_BYTES);
+    return (struct values_entry *)(void *)(table->arena + (uint64_t)place * VALUES_UNIT_BYTES);
 }
 
 static uint64_t device_key(uint64_t key)
@@ -175,34 +170,49 @@ static void store_cell(struct values_table *table, struct found at, uint64_t key
 
 /* ---- the writer ---- */
 
+/* Where an entry of so many bytes goes; 0 when there is no room. */
+static uint32_t take_place(struct values_table *table, uint64_t bytes)
+{
+    uint32_t place = values_recycle_take(table, bytes);
+
+    if (place != 0 || table->used + bytes > table->arena_bytes)
+        return place;
+    place = (uint32_t)(table->used / VALUES_UNIT_BYTES);
+    table->used += bytes;
+    return place;
+}
+
 bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us, uint8_t origin,
                       struct gw_bytes value)
 {
-    const uint64_t bytes = align(sizeof(struct values_entry) + value.size);
-    const uint32_t place = (uint32_t)(table->used / UNIT_BYTES);
-    struct values_entry *entry = (struct values_entry *)(void *)(table->arena + table->used);
     struct found pin, device = {.place = 0};
+    uint32_t place;
 
-    if (table->used + bytes > table->arena_bytes ||
-        cells_used(table) + CELLS_PER_PUT > table->cells_used_max)
+    if (cells_used(table) + CELLS_PER_PUT > table->cells_used_max ||
+        (place = take_place(table, values_entry_bytes(value.size))) == 0)
         return false;
     pin = find(table, key, 0);
     if (pin.place == 0)
         device = find(table, device_key(key), OF_DEVICE);
+    struct values_entry *entry = entry_at(table, place);
+
     *entry = (struct values_entry){
         .key = key,
         .time_us = time_us,
         .next = device.place,
         .value_bytes = value.size & 0xffffff,
-        .origin = origin,
+        .origin = origin & 0x7f,
+        .is_first = pin.place == 0,
     };
-    gw_assert(entry->value_bytes == value.size);
+    gw_assert(entry->value_bytes == value.size && entry->origin == origin);
     if (value.size > 0)
         memcpy(entry->value, value.data, value.size);
-    table->used += bytes;
     store_cell(table, pin, key, 0, place);
-    if (pin.place != 0)
+    if (pin.place != 0) {
+        if (!entry_at(table, pin.place)->is_first)
+            values_recycle_put(table, pin.place);
         return true;
+    }
     table->pins++;
     /* Where it belongs may have been taken by the pin's cell just now. */
     if (device.place == 0)
@@ -231,8 +241,9 @@ void values_table_clear(struct values_table *table)
     for (uint64_t i = 0; !is_empty(table) && i <= table->cell_mask; i++)
         if (atomic_load_explicit(&table->cells[i], memory_order_relaxed) != 0)
             atomic_store_explicit(&table->cells[i], 0, memory_order_relaxed);
-    table->used = UNIT_BYTES;
+    table->used = VALUES_UNIT_BYTES;
     table->pins = 0;
+    memset(table->recycled, 0, sizeof table->recycled);
     atomic_store_explicit(&table->cells_used, 0, memory_order_relaxed);
 }
 

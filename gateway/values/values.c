@@ -167,6 +167,14 @@ static bool is_due(const struct gw_values *values)
                 values->options.checkpoint_s * GW_NS_PER_S);
 }
 
+void values_recycle(struct gw_values *values)
+{
+    if (!values_readers_have_left(values, VALUES_OF_UPLINK))
+        return;
+    values_recycle_meeting(&values->tables[values->in_use]);
+    values_meet_readers(values, VALUES_OF_UPLINK);
+}
+
 void gw_values_observe(void *context, const struct gw_bytes *batches, uint32_t count,
                        struct gw_journal_position position)
 {
@@ -177,6 +185,7 @@ void gw_values_observe(void *context, const struct gw_bytes *batches, uint32_t c
     if (values->gave_up)
         return;
     values->applied = position;
+    values_recycle(values);
     if (values->segment == 0 && count > 0)
         values->segment = position.segment;
     /* A log at its limit takes nothing new, and so nothing would fall due, while it is kept for us.

@@ -2,6 +2,7 @@
  * What the files of this room share.
  *
  *   table.c       last values in memory: one writer, any number of readers
+ *   recycle.c     a table's memory that newer values have replaced
  *   store.c       last values on disk: LMDB
  *   values.c      the two tables, who fills which, start and stop
  *   checkpoint.c  a frozen table into the store; its memory back
@@ -48,16 +49,38 @@ static inline bool values_pins_have(const struct values_pins *pins, uint8_t pin)
 
 /* ---- table.c ---- */
 
-/* One version of a value. It never changes once it can be found. */
+enum { VALUES_UNIT_BYTES = 8 }; /* entries begin at multiples of it */
+
+/* One version of a value. What readers look at never changes while they may find it. */
 struct values_entry {
     uint64_t key;
     uint64_t time_us;
-    uint32_t next; /* place of another pin's entry, of the same device; 0 for none */
+    uint32_t
+        next; /* place of another one, 0 for none: a pin's first entry has that of another pin
+                 of the device, a replaced one that of the next that was replaced (recycle.c) */
     uint32_t value_bytes : 24;
-    uint32_t origin : 8;
+    uint32_t origin : 7;
+    uint32_t is_first : 1; /* of its pin since the table was empty */
     uint8_t value[];
 };
 _Static_assert(sizeof(struct values_entry) == 24, "what a value costs beside its bytes");
+
+static inline uint64_t values_entry_bytes(uint64_t value_bytes)
+{
+    return (sizeof(struct values_entry) + value_bytes + (VALUES_UNIT_BYTES - 1)) &
+           ~(uint64_t)(VALUES_UNIT_BYTES - 1);
+}
+
+/* Replaced entries of one size: see recycle.c. Longer ones wait until their table is emptied. */
+enum {
+    VALUES_RECYCLED_BYTES_MAX = 504, /* of a value */
+    VALUES_RECYCLED_SIZES = VALUES_RECYCLED_BYTES_MAX / VALUES_UNIT_BYTES + 1
+};
+
+struct values_recycled {
+    uint32_t head, tail; /* places; of nothing when all three are 0 */
+    uint32_t free, waiting, replaced;
+};
 
 struct values_table {
     _Atomic uint64_t *cells; /* see table.c */
@@ -69,6 +92,7 @@ struct values_table {
     uint64_t used; /* bytes of the arena */
     _Atomic uint32_t cells_used;
     uint32_t pins; /* different keys */
+    struct values_recycled recycled[VALUES_RECYCLED_SIZES];
 };
 
 /* How memory_bytes is divided: two tables, and a list of one table's pins to be sorted. */
@@ -101,6 +125,15 @@ struct values_item {
     uint64_t key;
     const struct values_entry *entry;
 };
+
+/* ---- recycle.c: the writer's ---- */
+
+/* This entry was replaced by another one of its pin, and was not the pin's first. */
+void values_recycle_put(struct values_table *table, uint32_t place);
+/* A place for an entry of so many bytes, a multiple of the unit; 0 when there is none. */
+GW_MUST_USE uint32_t values_recycle_take(struct values_table *table, uint64_t bytes);
+/* All readers that were inside a turn at the last call have left it since. */
+void values_recycle_meeting(struct values_table *table);
 
 /* Every pin's entry, in ascending order of the keys; `items` has room for cells_used_max. */
 uint32_t values_table_sorted(const struct values_table *table, struct values_item *items);
@@ -174,8 +207,11 @@ struct gw_values_reader {
     uint32_t seen; /* bit i: table i was to be looked at since     */
 
     _Alignas(GW_CACHE_LINE) _Atomic uint64_t turn; /* odd while `inside` */
-    uint64_t turn_met;                             /* by the checkpoint, under the lock */
+    uint64_t turn_met[2];                          /* by each values_meeting, under the lock */
 };
+
+/* Who notes readers that are inside a turn, to see later that they have left it. */
+enum values_meeting { VALUES_OF_CHECKPOINT, VALUES_OF_UPLINK };
 
 /* The tables that readers look at: the one in use, and whether the other one is frozen. */
 #define VIEW_IN_USE(view) ((view)&1u)
@@ -226,8 +262,17 @@ struct gw_values {
 
 /* Applies one record, if it sets a value. -errno of a checkpoint that had to be written first. */
 GW_MUST_USE int values_apply(struct gw_values *values, const struct gw_record *record);
+/* Between records: memory that newer values have replaced is used again in due time. */
+void values_recycle(struct gw_values *values);
 /* Makes the other table the one in use, if that is free; with `wait`, once it is. */
 GW_MUST_USE int values_freeze(struct gw_values *values, bool wait);
+
+/* ---- reader.c ---- */
+
+/* What is stored before is seen by every reader that is not noted. */
+void values_meet_readers(struct gw_values *values, enum values_meeting by);
+/* All that were inside a turn then have ended it. */
+bool values_readers_have_left(struct gw_values *values, enum values_meeting by);
 
 /* ---- checkpoint.c ---- */
 

@@ -109,13 +109,76 @@ static void the_pins_of_a_device_are_known(void **state)
         assert_false(values_pins_have(&pins, (uint8_t)pin));
 }
 
+static const struct values_entry *put_and_get(const char *text)
+{
+    uint64_t key = values_key(7, 'v', 1);
+
+    assert_true(put(key, 1, text));
+    expect(key, text);
+    return values_table_get(&table, key);
+}
+
+static void a_replaced_entry_is_used_again_after_two_meetings(void **state)
+{
+    const struct values_entry *first = put_and_get("1"), *second = put_and_get("2"), *third;
+
+    (void)state;
+    third = put_and_get("3"); /* the second one is replaced */
+    values_recycle_meeting(&table);
+    assert_ptr_not_equal(put_and_get("4"), second); /* and the third */
+    values_recycle_meeting(&table);
+    assert_ptr_not_equal(put_and_get("longer than that"), second);
+    assert_ptr_equal(put_and_get("6"), second);
+    assert_ptr_not_equal(put_and_get("7"), third);
+    values_recycle_meeting(&table);
+    assert_ptr_equal(put_and_get("8"), third);
+    /* By the first one the pins of the device are found. */
+    assert_true(gw_bytes_are(gw_bytes_of(first->value, first->value_bytes), "1"));
+    values_table_clear(&table);
+    assert_ptr_equal(put_and_get("9"), first);
+    assert_ptr_equal(put_and_get("10"), second);
+}
+
+static void a_busy_pin_takes_no_more_for_each_write(void **state)
+{
+    static char value[VALUES_RECYCLED_BYTES_MAX + 2];
+    enum { WRITES = 20000, AT_ONCE = 100 };
+    uint64_t before;
+
+    (void)state;
+    for (size_t bytes = 0; bytes <= VALUES_RECYCLED_BYTES_MAX; bytes += 56) {
+        memset(value, 'x', bytes);
+        value[bytes] = '\0';
+        before = table.used;
+        for (uint32_t n = 0; n < WRITES; n++) {
+            (void)put_and_get(value);
+            if (n % AT_ONCE == 0)
+                values_recycle_meeting(&table);
+        }
+        assert_true(table.used - before <= (3 * AT_ONCE + 2) * values_entry_bytes(bytes));
+    }
+    /* Longer values wait for the table to be emptied. */
+    memset(value, 'x', VALUES_RECYCLED_BYTES_MAX + 1);
+    before = table.used;
+    for (uint32_t n = 0; n < AT_ONCE; n++) {
+        (void)put_and_get(value);
+        values_recycle_meeting(&table);
+    }
+    assert_int_equal(table.used - before, AT_ONCE * values_entry_bytes(strlen(value)));
+}
+
 /* Every pin of many devices: chains of cells that run into each other, and over the end. */
+static int text_width(uint32_t n)
+{
+    return (int)(n % 31) + 1;
+}
+
 static void it_agrees_with_a_naive_table(void **state)
 {
     enum { DEVICES = 300, PINS = 8, WRITES = 20000 };
     static uint32_t naive[DEVICES][PINS];
     uint64_t random = 42;
-    char text[16];
+    char text[40];
 
     (void)state;
     memset(naive, 0, sizeof naive);
@@ -124,18 +187,22 @@ static void it_agrees_with_a_naive_table(void **state)
         uint32_t device = (uint32_t)(random >> 33) % DEVICES;
         uint32_t pin = (uint32_t)(random >> 53) % PINS;
 
-        (void)snprintf(text, sizeof text, "%u", n);
+        (void)snprintf(text, sizeof text, "%0*u", text_width(n), n);
         assert_true(put(values_key(device + 1, 'v', (uint8_t)pin), n, text));
         naive[device][pin] = n;
+        if (n % 97 == 0)
+            values_recycle_meeting(&table);
     }
     for (uint32_t device = 0; device < DEVICES; device++) {
         struct values_pins pins = {{0}};
 
         values_table_pins(&table, device + 1, 'v', &pins);
         for (uint32_t pin = 0; pin < PINS; pin++) {
-            (void)snprintf(text, sizeof text, "%u", naive[device][pin]);
-            expect(values_key(device + 1, 'v', (uint8_t)pin), naive[device][pin] ? text : NULL);
-            assert_int_equal(values_pins_have(&pins, (uint8_t)pin), naive[device][pin] != 0);
+            uint32_t n = naive[device][pin];
+
+            (void)snprintf(text, sizeof text, "%0*u", text_width(n), n);
+            expect(values_key(device + 1, 'v', (uint8_t)pin), n != 0 ? text : NULL);
+            assert_int_equal(values_pins_have(&pins, (uint8_t)pin), n != 0);
         }
     }
 }
@@ -211,6 +278,8 @@ int main(void)
         TEST(banks_pins_and_devices_are_apart),
         TEST(an_empty_value_is_one),
         TEST(the_pins_of_a_device_are_known),
+        TEST(a_replaced_entry_is_used_again_after_two_meetings),
+        TEST(a_busy_pin_takes_no_more_for_each_write),
         TEST(it_agrees_with_a_naive_table),
         TEST(a_full_table_refuses_and_changes_nothing),
         TEST(the_checkpoint_gets_each_pin_once_in_order),

@@ -247,6 +247,33 @@ static void what_a_reader_holds_stays_until_its_turn_ends(void **state)
     assert_string_equal(kit_pins(&kit, 7, 0), "1=newer 2=asked for later ");
 }
 
+static void what_a_reader_holds_is_not_written_over(void **state)
+{
+    enum { WRITES = 2000 };
+    struct gw_value held;
+
+    (void)state;
+    kit_write(&kit, 7, 1, "first");
+    kit_write(&kit, 7, 1, "held");
+    assert_int_equal(gw_values_get(kit.reader, 7, 'v', 1, &held), 0);
+    for (int n = 0; n < WRITES; n++)
+        kit_write(&kit, 7, 1, "newer");
+    assert_true(gw_bytes_are(held.bytes, "held"));
+    assert_int_equal(held.bank, 'v');
+    gw_values_reader_pause(kit.reader);
+    kit_expect(&kit, 7, 1, "newer");
+
+    /* After its turn nothing more is taken for a pin that is written again and again. */
+    uint64_t used = kit.values->tables[kit.values->in_use].used;
+
+    for (int n = 0; n < WRITES; n++) {
+        kit_write(&kit, 7, 1, "newest");
+        kit_expect(&kit, 7, 1, "newest");
+    }
+    assert_true(kit.values->tables[kit.values->in_use].used <=
+                used + 4 * values_entry_bytes(sizeof "newest"));
+}
+
 /* Inside a turn until somebody waits for its end. */
 static void *holds_its_turn(void *context)
 {
@@ -299,12 +326,16 @@ static uint32_t number_of(struct gw_bytes bytes)
     return (uint32_t)strtoul(text, NULL, 10);
 }
 
-/* What was durable before the question is in the answer; a value does not go back within a turn. */
+/*
+ * What was durable before the question is in the answer; a value does not go back within a turn,
+ * and what was given stays until the end of it.
+ */
 static void *race_reader(void *context)
 {
     struct gw_values_reader *reader = context;
     uintptr_t mistakes = 0;
-    struct gw_value value;
+    struct gw_value value, given[3 * RACE_PINS];
+    uint32_t numbers[3 * RACE_PINS];
 
     while (!atomic_load(&race_over)) {
         for (uint32_t n = 0; n < 3 * RACE_PINS; n++) {
@@ -314,7 +345,11 @@ static void *race_reader(void *context)
 
             if (durable > 0 && (err != 0 || number_of(value.bytes) < durable))
                 mistakes++;
+            given[n] = err == 0 ? value : (struct gw_value){.pin = 0};
+            numbers[n] = err == 0 ? number_of(value.bytes) : 0;
         }
+        for (uint32_t n = 0; n < 3 * RACE_PINS; n++)
+            mistakes += numbers[n] != 0 && number_of(given[n].bytes) != numbers[n];
         gw_values_reader_pause(reader);
     }
     return (void *)mistakes;
@@ -366,6 +401,7 @@ int main(void)
         TEST(a_visitor_may_stop),
         TEST(a_checkpoint_is_due_by_age_and_by_segment),
         TEST(what_a_reader_holds_stays_until_its_turn_ends),
+        TEST(what_a_reader_holds_is_not_written_over),
         TEST(without_coalescing_the_log_waits_for_the_store),
         TEST(readers_never_miss_what_is_durable),
     };
