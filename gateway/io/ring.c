@@ -406,10 +406,14 @@ int gw_ring_wait(struct gw_ring *ring, uint64_t timeout_ns)
         ring->stat.enters++;
         err = io_uring_submit(&ring->uring);
         timeout_ns = 0;
-    } else if (timeout_ns == 0 || queued) {
-        /* What is queued mostly completes at once, and waits for nobody. */
+    } else if (timeout_ns == 0) {
         ring->stat.enters++;
         err = io_uring_submit_and_get_events(&ring->uring);
+    } else if (queued) {
+        /* What is queued mostly completes at once, and waits for nobody. Who has something to say
+           meanwhile is asked after that, and with others. */
+        ring->stat.enters++;
+        err = io_uring_submit(&ring->uring);
     }
     /* What was not taken is not waited for: it may be what would wake us. */
     if (io_uring_sq_ready(&ring->uring) > 0)
