@@ -40,11 +40,11 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
                         struct gw_instant now);
 
 /*
- * Once per loop turn: seals the open batch when it is due (someone waits for it (`urgent`), or it
- * is older than gw_uplink_options.gather_us) and pokes the uplink. A sync costs as much as dozens
- * of updates, so for updates that nobody waits for the disk is not asked more often, idle or not.
- * While it is slow, that is with more than half of the buffers on their way and the uplink at work,
- * only a full batch is sealed, so that the rest holds as much as it can.
+ * Once per loop turn: seals the open batch when it is due (someone waits for it (`urgent`), or a
+ * multiple of gw_uplink_options.gather_us has come) and pokes the uplink. A sync costs as much as
+ * dozens of updates, so for updates that nobody waits for the disk is not asked more often, idle or
+ * not. While it is slow, that is with more than half of the buffers on their way and the uplink at
+ * work, only a full batch is sealed, so that the rest holds as much as it can.
  */
 void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now);
 

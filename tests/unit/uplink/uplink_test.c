@@ -122,9 +122,10 @@ static void bench_fini(struct bench *b)
     assert_int_equal(nftw(b->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-static const struct gw_instant early = {.ns = 1};
+static const struct gw_instant early = {.ns = GATHER_US * GW_NS_PER_US};
 
-static uint64_t append(struct gw_lane *lane, uint32_t sequence, size_t bytes)
+static uint64_t append_at(struct gw_lane *lane, uint32_t sequence, size_t bytes,
+                          struct gw_instant now)
 {
     static const uint8_t value[GW_LANE_RECORD_BYTES_MAX];
     struct gw_record record = {.device = 1,
@@ -133,7 +134,12 @@ static uint64_t append(struct gw_lane *lane, uint32_t sequence, size_t bytes)
                                .bank = 'v',
                                .value = gw_bytes_of(value, bytes)};
 
-    return gw_lane_append(lane, &record, 1000, early);
+    return gw_lane_append(lane, &record, 1000, now);
+}
+
+static uint64_t append(struct gw_lane *lane, uint32_t sequence, size_t bytes)
+{
+    return append_at(lane, sequence, bytes, early);
 }
 
 static void seal(struct gw_lane *lane)
@@ -438,6 +444,29 @@ static void open_batch_is_sealed_when_it_is_due(void **state)
     bench_fini(&b);
 }
 
+/* Batches that were opened at different times are due together. */
+static void lanes_seal_at_the_same_time(void **state)
+{
+    const uint64_t gather = GATHER_US * GW_NS_PER_US;
+    struct gw_instant due = {.ns = 7 * gather};
+    struct bench b;
+
+    (void)state;
+    bench_init(&b);
+    for (uint32_t i = 0; i < LANES; i++) {
+        struct gw_lane *lane = gw_uplink_lane(b.uplink, i);
+        struct gw_instant now = {.ns = due.ns - gather + i * gather / LANES};
+
+        (void)append_at(lane, i + 1, 10, now);
+        assert_int_equal(gw_lane_flush_due(lane, now), due.ns - now.ns);
+    }
+    for (uint32_t i = 0; i < LANES; i++)
+        gw_lane_flush(gw_uplink_lane(b.uplink, i), false, 1000, due);
+    assert_int_equal(gw_uplink_step(b.uplink), LANES);
+    gw_uplink_stop(b.uplink);
+    bench_fini(&b);
+}
+
 static void wake_comes_once_for_the_lowest_sequence(void **state)
 {
     struct bench b;
@@ -612,6 +641,7 @@ int main(void)
         cmocka_unit_test(stalled_disk_is_met_with_full_batches),
         cmocka_unit_test(promised_room_is_there_however_records_fall),
         cmocka_unit_test(open_batch_is_sealed_when_it_is_due),
+        cmocka_unit_test(lanes_seal_at_the_same_time),
         cmocka_unit_test(wake_comes_once_for_the_lowest_sequence),
         cmocka_unit_test(uplink_destroyed_without_a_stop_is_a_crash),
         cmocka_unit_test(lanes_under_load_lose_no_wake_and_no_record),
