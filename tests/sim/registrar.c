@@ -10,7 +10,7 @@
 #include "pretend_ring.h"
 
 enum {
-    ENOUGH_ROUNDS = 5, /* told, claim heard, rechecked, and two to spare */
+    ENOUGH_ROUNDS = 4, /* told, claim heard, rechecked, and one to spare */
     UNMOVED = 8,       /* tokens from 0 whose devices stay with their product */
     CHANGE_ONE_STEP_IN = 40,
     HASTY_ONE_STEP_IN = 8,
@@ -208,6 +208,14 @@ static int change_many(struct registrar *registrar)
                                        tokens->product_closed[product]);
 }
 
+/* It had its access back since, and whoever is connected now lost it by a later change. */
+static void forget_losses(struct registrar *registrar, uint32_t device)
+{
+    for (uint32_t i = 0; i < LOSSES_MAX; i++)
+        if (registrar->losses[i].device == device)
+            registrar->losses[i].device = 0;
+}
+
 static void note_losses(struct registrar *registrar)
 {
     struct world_tokens *tokens = registrar->tokens;
@@ -216,11 +224,13 @@ static void note_losses(struct registrar *registrar)
         bool was_good = tokens->fate[i].is_good;
 
         token_judge(tokens, i, pretend.now_ns);
-        if (was_good && !tokens->fate[i].is_good)
-            registrar->losses[registrar->next_loss++ % LOSSES_MAX] =
-                (struct loss){.device = tokens->device[i],
-                              .change = registrar->committed,
-                              .committed_ns = pretend.now_ns};
+        if (!was_good || tokens->fate[i].is_good)
+            continue;
+        forget_losses(registrar, tokens->device[i]);
+        registrar->losses[registrar->next_loss++ % LOSSES_MAX] =
+            (struct loss){.device = tokens->device[i],
+                          .change = registrar->committed,
+                          .committed_ns = pretend.now_ns};
     }
 }
 
