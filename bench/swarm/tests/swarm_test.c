@@ -9,17 +9,12 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,264 +23,9 @@
 #include <gw/wire/frame.h>
 
 #include "ledger.h"
+#include "scripted_gateway.h"
 
-enum { PINS = 256, PEERS_MAX = 64, DEVICES = 8, LATE_UPDATES = 9, LATE_ACKS_MAX = 4 };
-
-/* What the scripted gateway does. */
-struct script {
-    uint16_t login_status;
-    unsigned pongs;      /* PINGs it answers on each connection; then it stays silent      */
-    unsigned frames;     /* frames after which it hangs up; 0: never                       */
-    bool speaks_id_zero; /* sends a frame no device accepts                                */
-    bool byte_by_byte;   /* answers in single bytes, each in a segment of its own          */
-    bool tells;          /* writes to pins of whoever has sent its info frame              */
-    bool is_broker;      /* speaks MQTT                                                    */
-    const char *http;    /* answers requests with this; NULL: it speaks no HTTP             */
-    uint8_t connack;     /* MQTT: the return code for a CONNECT                            */
-    unsigned late_acks;  /* MQTT: acknowledges so many once LATE_UPDATES came, then no more */
-};
-
-struct peer {
-    int fd;
-    size_t bytes;
-    unsigned pongs, frames;
-    unsigned updates, asked;
-    uint8_t acks[LATE_ACKS_MAX][4]; /* the first PUBACKs */
-    uint8_t in[65536];
-};
-
-struct gateway {
-    struct script script;
-    int listener;
-    uint16_t port;
-    pthread_t thread;
-    atomic_bool stop;
-    uint64_t updates;                  /* received, over all connections */
-    uint64_t of_pin[PINS];             /* the same by pin, in the device protocol */
-    uint64_t asked, goodbyes, strange; /* MQTT: PUBLISH with QoS 1, DISCONNECTs, all else; HTTP:
-                                          requests, and of these others than were expected */
-    struct peer peers[PEERS_MAX];
-};
-
-static void put_frame(const struct gateway *gateway, int fd, const struct gw_frame *frame)
-{
-    uint8_t out[512];
-    size_t bytes = gw_frame_encode(out, sizeof out, frame);
-    size_t step = gateway->script.byte_by_byte ? 1 : bytes;
-
-    for (size_t at = 0; at < bytes; at += step)
-        (void)send(fd, out + at, step, MSG_NOSIGNAL);
-}
-
-static void answer(const struct gateway *gateway, int fd, uint16_t id, uint16_t status)
-{
-    put_frame(gateway, fd,
-              &(struct gw_frame){.type = GW_FRAME_RESPONSE, .msg_id = id, .status = status});
-}
-
-/* Bodies that are writes, one that is none, and a value that is too long to be shown whole. */
-static void tell(const struct gateway *gateway, int fd)
-{
-    static const char hello[] = "vw\0002\0hello", several[] = "dw\0007\0red\0\x1b\0\xc2\xb0";
-    char longer[5 + 201] = "vw\0003";
-    const struct gw_bytes bodies[] = {gw_bytes_of(hello, sizeof hello - 1),
-                                      gw_bytes_of(several, sizeof several - 1), gw_bytes_text("pm"),
-                                      gw_bytes_of(longer, sizeof longer)};
-
-    memset(longer + 5, 'x', sizeof longer - 5);
-    for (size_t i = 0; i < GW_ARRAY_COUNT(bodies); i++)
-        put_frame(gateway, fd,
-                  &(struct gw_frame){
-                      .type = GW_FRAME_HARDWARE, .msg_id = (uint16_t)(i + 1), .body = bodies[i]});
-}
-
-/* False: the connection is over. */
-static bool on_frame(struct gateway *gateway, struct peer *peer, const struct gw_frame *frame)
-{
-    peer->frames++;
-    switch (frame->type) {
-    case GW_FRAME_HW_LOGIN:
-        answer(gateway, peer->fd, frame->msg_id, gateway->script.login_status);
-        break;
-    case GW_FRAME_INTERNAL:
-        if (gateway->script.speaks_id_zero)
-            answer(gateway, peer->fd, 0, 200);
-        answer(gateway, peer->fd, frame->msg_id, 200);
-        if (gateway->script.tells)
-            tell(gateway, peer->fd);
-        break;
-    case GW_FRAME_PING:
-        if (peer->pongs++ < gateway->script.pongs)
-            answer(gateway, peer->fd, frame->msg_id, 200);
-        break;
-    case GW_FRAME_HARDWARE: /* "vw", pin, value, with NULs between them */
-        gateway->updates++;
-        gateway->of_pin[strtoul((const char *)frame->body.data + 3, NULL, 10) % PINS]++;
-        break;
-    default:
-        break;
-    }
-    return gateway->script.frames == 0 || peer->frames < gateway->script.frames;
-}
-
-static void say(const struct peer *peer, const void *bytes, size_t count)
-{
-    (void)send(peer->fd, bytes, count, MSG_NOSIGNAL);
-}
-
-/* An update arrived, with QoS 1 if there is an id. */
-static void on_update(struct gateway *gateway, struct peer *peer, const uint8_t *id)
-{
-    unsigned late = gateway->script.late_acks;
-
-    gateway->updates++;
-    peer->updates++;
-    if (id != NULL) {
-        gateway->asked++;
-        if (peer->asked < LATE_ACKS_MAX)
-            memcpy(peer->acks[peer->asked++], (uint8_t[]){0x40, 2, id[0], id[1]}, 4);
-        if (late == 0)
-            say(peer, (uint8_t[]){0x40, 2, id[0], id[1]}, 4);
-    }
-    if (late != 0 && peer->updates == LATE_UPDATES)
-        say(peer, peer->acks, 4 * (size_t)late);
-}
-
-/* One MQTT packet; the device's are shorter than 128 bytes, so the length is one. */
-static void on_packet(struct gateway *gateway, struct peer *peer, const uint8_t *packet)
-{
-    switch (packet[0]) {
-    case 0x10:
-        say(peer, (uint8_t[]){0x20, 2, 0, gateway->script.connack}, 4);
-        break;
-    case 0x30:
-        on_update(gateway, peer, NULL);
-        break;
-    case 0x32: /* QoS 1: the id stands behind the topic */
-        on_update(gateway, peer, packet + 4 + packet[3]);
-        break;
-    case 0xc0:
-        say(peer, (uint8_t[]){0xd0, 0}, 2);
-        break;
-    case 0xe0:
-        gateway->goodbyes++;
-        break;
-    default:
-        gateway->strange++;
-        break;
-    }
-}
-
-static bool take_packets(struct gateway *gateway, struct peer *peer)
-{
-    while (peer->bytes >= 2 && peer->bytes >= 2u + peer->in[1]) {
-        size_t used = 2u + peer->in[1];
-
-        on_packet(gateway, peer, peer->in);
-        peer->bytes -= used;
-        memmove(peer->in, peer->in + used, peer->bytes);
-    }
-    return true;
-}
-
-/* Requests without bodies. */
-static bool take_requests(struct gateway *gateway, struct peer *peer)
-{
-    static const char question[] = "GET /external/api/isHardwareConnected?token=xw7ITVneg1DifRRQ";
-    const uint8_t *end;
-
-    while (peer->bytes > 0 && (end = memmem(peer->in, peer->bytes, "\r\n\r\n", 4)) != NULL) {
-        size_t used = (size_t)(end - peer->in) + 4;
-
-        gateway->strange += memcmp(peer->in, question, sizeof question - 1) != 0;
-        gateway->asked++;
-        say(peer, gateway->script.http, strlen(gateway->script.http));
-        peer->bytes -= used;
-        memmove(peer->in, peer->in + used, peer->bytes);
-    }
-    return true;
-}
-
-static bool on_readable(struct gateway *gateway, struct peer *peer)
-{
-    ssize_t got = recv(peer->fd, peer->in + peer->bytes, sizeof peer->in - peer->bytes, 0);
-    struct gw_frame frame;
-    size_t used;
-
-    if (got <= 0)
-        return false;
-    peer->bytes += (size_t)got;
-    if (gateway->script.is_broker)
-        return take_packets(gateway, peer);
-    if (gateway->script.http != NULL)
-        return take_requests(gateway, peer);
-    while (gw_frame_decode(gw_bytes_of(peer->in, peer->bytes), 4096, &frame, &used) == GW_OK) {
-        if (!on_frame(gateway, peer, &frame))
-            return false;
-        peer->bytes -= used;
-        memmove(peer->in, peer->in + used, peer->bytes);
-    }
-    return true;
-}
-
-static void *run_gateway(void *context)
-{
-    struct gateway *gateway = context;
-    struct pollfd fds[PEERS_MAX + 1];
-
-    while (!atomic_load(&gateway->stop)) {
-        fds[PEERS_MAX] = (struct pollfd){.fd = gateway->listener, .events = POLLIN};
-        for (int i = 0; i < PEERS_MAX; i++)
-            fds[i] = (struct pollfd){.fd = gateway->peers[i].fd, .events = POLLIN};
-        (void)poll(fds, PEERS_MAX + 1, 20);
-        for (int i = 0; i < PEERS_MAX; i++) {
-            struct peer *peer = &gateway->peers[i];
-
-            if (peer->fd < 0 && (fds[PEERS_MAX].revents & POLLIN) != 0) {
-                peer->fd = accept(gateway->listener, NULL, NULL);
-                peer->bytes = peer->pongs = peer->frames = peer->updates = peer->asked = 0;
-                fds[PEERS_MAX].revents = 0;
-            } else if (peer->fd >= 0 && fds[i].revents != 0 && !on_readable(gateway, peer)) {
-                close(peer->fd);
-                peer->fd = -1;
-            }
-        }
-    }
-    return NULL;
-}
-
-static void gateway_start(struct gateway *gateway, struct script script)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t bytes = sizeof address;
-
-    gateway->script = script;
-    gateway->updates = gateway->asked = 0;
-    memset(gateway->of_pin, 0, sizeof gateway->of_pin);
-    gateway->goodbyes = gateway->strange = 0;
-    atomic_store(&gateway->stop, false);
-    for (int i = 0; i < PEERS_MAX; i++)
-        gateway->peers[i].fd = -1;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    gateway->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(gateway->listener >= 0);
-    assert_int_equal(bind(gateway->listener, (const struct sockaddr *)&address, bytes), 0);
-    assert_int_equal(listen(gateway->listener, 64), 0);
-    assert_int_equal(getsockname(gateway->listener, (struct sockaddr *)&address, &bytes), 0);
-    gateway->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&gateway->thread, NULL, run_gateway, gateway), 0);
-}
-
-static void gateway_stop(struct gateway *gateway)
-{
-    atomic_store(&gateway->stop, true);
-    pthread_join(gateway->thread, NULL);
-    for (int i = 0; i < PEERS_MAX; i++) {
-        if (gateway->peers[i].fd >= 0)
-            close(gateway->peers[i].fd);
-    }
-    close(gateway->listener);
-}
+enum { DEVICES = 8 };
 
 static char folder[] = "/tmp/swarm-test-XXXXXX";
 static char tokens_path[64], ledger_path[64], json_path[64], told_path[64];
@@ -356,7 +96,7 @@ static double figure(const char *name)
     return result;
 }
 
-static struct gateway gateway;
+static struct scripted_gateway gateway;
 
 static void what_is_answered_is_acknowledged(void **state)
 {
@@ -366,12 +106,12 @@ static void what_is_answered_is_acknowledged(void **state)
     char arguments[256];
 
     (void)state;
-    gateway_start(&gateway,
-                  (struct script){.login_status = 200, .pongs = UINT32_MAX, .byte_by_byte = true});
+    scripted_gateway_start(
+        &gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX, .byte_by_byte = true});
     snprintf(arguments, sizeof arguments, "publish --rate 200 --seconds 1 --ledger %s",
              ledger_path);
     assert_int_equal(run(arguments, gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(number("total", "sent") > 100);
     assert_int_equal(number("total", "sent"), gateway.updates);
     assert_int_equal(number("total", "acked"), gateway.updates);
@@ -395,11 +135,11 @@ static void what_devices_are_told_is_shown(void **state)
     FILE *file;
 
     (void)state;
-    gateway_start(&gateway,
-                  (struct script){.login_status = 200, .pongs = UINT32_MAX, .tells = true});
+    scripted_gateway_start(
+        &gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX, .tells = true});
     snprintf(arguments, sizeof arguments, "hold --seconds 1 --told %s", told_path);
     assert_int_equal(run(arguments, gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     file = fopen(told_path, "re");
     assert_non_null(file);
     while (fgets(line, sizeof line, file) != NULL) {
@@ -424,10 +164,10 @@ static void what_devices_are_told_is_shown(void **state)
 static void without_an_answer_nothing_is_acknowledged(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = 1});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = 1});
     assert_int_equal(run("publish --rate 400 --seconds 1 --ping-every 5 --give-up 1", gateway.port),
                      0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "sent"), gateway.updates);
     assert_int_equal(number("total", "pongs"), DEVICES);
     assert_int_equal(number("total", "acked"), DEVICES * 5);
@@ -436,9 +176,9 @@ static void without_an_answer_nothing_is_acknowledged(void **state)
 static void status_9_takes_devices_out_for_good(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 9});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 9});
     assert_int_equal(run("hold --seconds 2 --back-off 1 --give-up 1", gateway.port), 1);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "attempts"), DEVICES);
     assert_int_equal(number("total", "login_9_invalid_token"), DEVICES);
 }
@@ -446,19 +186,19 @@ static void status_9_takes_devices_out_for_good(void **state)
 static void any_other_refusal_brings_devices_back(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 6});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 6});
     assert_int_equal(run("hold --seconds 1 --back-off 1 --give-up 1", gateway.port), 1);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(number("total", "login_6_not_allowed") > DEVICES);
 }
 
 static void a_gateway_that_hangs_up_is_counted_and_met_again(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .frames = 4});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .frames = 4});
     assert_int_equal(run("publish --rate 100 --seconds 3 --back-off 1 --give-up 1", gateway.port),
                      0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(number("total", "closed_live") + number("total", "reset") > DEVICES);
     assert_true(number("total", "logins") > DEVICES);
     assert_true(number("total", "skipped") > 0);
@@ -467,18 +207,18 @@ static void a_gateway_that_hangs_up_is_counted_and_met_again(void **state)
 static void a_frame_with_id_0_ends_a_session(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .speaks_id_zero = true});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .speaks_id_zero = true});
     assert_int_equal(run("hold --seconds 1 --devices 3 --back-off 1 --give-up 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(number("total", "bad_frame") >= 3);
 }
 
 static void heartbeats_come_when_they_are_due(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("hold --seconds 4 --heartbeat 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     /* One is due a second, each within a tick of 64 ms after it. */
     assert_in_range(number("measured", "heartbeats"), 3 * DEVICES, 5 * DEVICES);
     assert_int_equal(number("total", "failed"), 0);
@@ -487,9 +227,9 @@ static void heartbeats_come_when_they_are_due(void **state)
 static void logins_come_at_their_rate(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200});
     assert_int_equal(run("login --rate 50 --seconds 2", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     /* A busy machine ends it late, and what was due until then has come. */
     assert_in_range(number("measured", "logins"), 90, 130);
     assert_int_equal(number("total", "failed"), 0);
@@ -498,9 +238,9 @@ static void logins_come_at_their_rate(void **state)
 static void a_storm_is_over_when_the_last_is_in(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("storm --give-up 1 --back-off 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(figure("sessions") == DEVICES);
     assert_true(figure("last_in_s") > 0 && figure("last_in_s") < 60);
     assert_int_equal(number("measured", "logins"), DEVICES);
@@ -510,9 +250,9 @@ static void a_storm_is_over_when_the_last_is_in(void **state)
 static void who_is_cut_off_comes_back(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("storm --drop", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "churned"), DEVICES);
     assert_int_equal(number("measured", "logins"), DEVICES);
     assert_int_equal(number("total", "logins"), 2 * DEVICES);
@@ -545,22 +285,22 @@ static void a_restart_is_asked_for_and_awaited(void **state)
     pthread_t thread;
 
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(pthread_create(&thread, NULL, answer_restart, NULL), 0);
     snprintf(arguments, sizeof arguments, "storm --restart %s", folder);
     assert_int_equal(run(arguments, gateway.port), 0);
     pthread_join(thread, NULL);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_in_range(1000 * figure("away_s"), 300, 3000);
     assert_true(figure("sessions") == DEVICES);
     assert_int_equal(number("total", "churned"), 0);
     snprintf(path, sizeof path, "%s/back", folder);
     assert_int_equal(unlink(path), 0);
 
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     snprintf(arguments, sizeof arguments, "storm --restart %s --seconds 1", folder);
     assert_int_equal(run(arguments, gateway.port), 0); /* nobody answers: it ends all the same */
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     snprintf(path, sizeof path, "%s/up", folder);
     assert_int_equal(unlink(path), 0);
 }
@@ -583,9 +323,9 @@ static void what_does_not_fit_together_is_refused(void **state)
 static void a_storm_that_nobody_answers_has_no_end(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 6});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 6});
     assert_int_equal(run("storm --seconds 2 --give-up 1 --back-off 1", gateway.port), 1);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(isnan(figure("last_in_s")));
     assert_true(figure("sessions") == 0);
     assert_true(figure("failed") >= 2 * DEVICES);
@@ -594,10 +334,10 @@ static void a_storm_that_nobody_answers_has_no_end(void **state)
 static void an_ordinary_day_has_updates_and_reconnects(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("mixed --seconds 2 --interval 0.25 --churn 8 --heartbeat 1", gateway.port),
                      0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_in_range(number("measured", "churned"), 14, 1 + (uintmax_t)(8 * figure("measured_s")));
     /* 32 a second: a busy machine measures a little longer than it was asked to. */
     assert_in_range(number("measured", "sent") + number("measured", "skipped"), 60,
@@ -614,10 +354,10 @@ static void an_overload_is_measured_beside_those_who_stay(void **state)
     enum { SETTLED = 2, CROWD = DEVICES - SETTLED };
 
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("overload --settled 2 --seconds 3 --give-up 1 --back-off 1", gateway.port),
                      0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(figure("capacity_per_s") > CROWD);
     /* Each comes at once, and a second after it left. */
     assert_in_range(number("measured", "attempts"), 2 * CROWD, 4 * CROWD);
@@ -635,9 +375,9 @@ static void nobody_listening_is_said(void **state)
     uint16_t port;
 
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200});
     port = gateway.port;
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(run("hold --seconds 1 --devices 2 --back-off 2 --give-up 1", port), 1);
     assert_true(number("total", "connect_refused") >= 2);
 }
@@ -645,9 +385,9 @@ static void nobody_listening_is_said(void **state)
 static void threads_with_their_own_descriptors_share_the_work(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("publish --rate 300 --seconds 1 --threads 3", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "logins"), DEVICES);
     assert_int_equal(number("total", "acked"), gateway.updates);
 }
@@ -658,9 +398,9 @@ static void updates_are_spread_over_pins(void **state)
     enum { FIRST = 250, SPREAD = 6 };
 
     (void)state;
-    gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
+    scripted_gateway_start(&gateway, (struct script){.login_status = 200, .pongs = UINT32_MAX});
     assert_int_equal(run("publish --rate 400 --seconds 1 --pin 250 --pins 6", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(gateway.updates > 100);
     for (unsigned pin = 0; pin < PINS; pin++)
         if (pin < FIRST || pin >= FIRST + SPREAD)
@@ -674,10 +414,10 @@ static void updates_are_spread_over_pins(void **state)
 static void a_broker_acknowledges_each_update_of_qos_1(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.is_broker = true});
+    scripted_gateway_start(&gateway, (struct script){.is_broker = true});
     assert_int_equal(
         run("publish --protocol mqtt --rate 200 --seconds 1 --ping-every 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(gateway.updates > 50);
     assert_int_equal(gateway.asked, gateway.updates);
     assert_int_equal(number("total", "sent"), gateway.updates);
@@ -700,12 +440,13 @@ static void late_acknowledgements_are_not_counted_early(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        gateway_start(&gateway, (struct script){.is_broker = true, .late_acks = cases[i].acks});
+        scripted_gateway_start(&gateway,
+                               (struct script){.is_broker = true, .late_acks = cases[i].acks});
         assert_int_equal(run("publish --protocol mqtt --rate 200 --seconds 1 --ping-every 2 "
                              "--give-up 1",
                              gateway.port),
                          0);
-        gateway_stop(&gateway);
+        scripted_gateway_stop(&gateway);
         assert_int_equal(number("total", "acked"), cases[i].acked * DEVICES);
         assert_true(number("total", "merged") > 0);
     }
@@ -714,12 +455,12 @@ static void late_acknowledgements_are_not_counted_early(void **state)
 static void with_qos_0_only_pings_ask(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.is_broker = true});
+    scripted_gateway_start(&gateway, (struct script){.is_broker = true});
     assert_int_equal(run("publish --protocol mqtt --rate 100 --seconds 3 --ping-every 0 "
                          "--heartbeat 1",
                          gateway.port),
                      0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(gateway.asked, 0);
     assert_in_range(number("measured", "heartbeats"), 2 * DEVICES, 4 * DEVICES);
     assert_int_equal(number("total", "acked"), gateway.updates); /* by the last ping */
@@ -729,9 +470,9 @@ static void with_qos_0_only_pings_ask(void **state)
 static void a_login_at_a_broker_ends_with_its_answer(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.is_broker = true});
+    scripted_gateway_start(&gateway, (struct script){.is_broker = true});
     assert_int_equal(run("login --protocol mqtt --rate 50 --seconds 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_in_range(number("measured", "logins"), 20, 52);
     assert_int_equal(number("total", "logins"), gateway.goodbyes);
     assert_int_equal(number("total", "failed"), 0);
@@ -740,10 +481,10 @@ static void a_login_at_a_broker_ends_with_its_answer(void **state)
 static void a_broker_refuses_for_the_reason_it_gives(void **state)
 {
     (void)state;
-    gateway_start(&gateway, (struct script){.is_broker = true, .connack = 5});
+    scripted_gateway_start(&gateway, (struct script){.is_broker = true, .connack = 5});
     assert_int_equal(run("hold --protocol mqtt --seconds 1 --back-off 1 --give-up 1", gateway.port),
                      1);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_true(number("total", "login_6_not_allowed") >= DEVICES);
     assert_int_equal(run("hold --protocol mqtt --seconds 1 --ledger /dev/null", 9), 64);
 }
@@ -754,9 +495,9 @@ static void clients_of_http_keep_their_connections(void **state)
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse";
 
     (void)state;
-    gateway_start(&gateway, (struct script){.http = answer});
+    scripted_gateway_start(&gateway, (struct script){.http = answer});
     assert_int_equal(run("hold --protocol http --seconds 4 --heartbeat 1", gateway.port), 0);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "logins"), DEVICES);
     assert_int_equal(number("total", "attempts"), DEVICES);
     assert_in_range(number("measured", "heartbeats"), 3 * DEVICES, 5 * DEVICES);
@@ -771,9 +512,9 @@ static void clients_of_http_with_a_wrong_token_stay_out(void **state)
     static const char answer[] = "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}";
 
     (void)state;
-    gateway_start(&gateway, (struct script){.http = answer});
+    scripted_gateway_start(&gateway, (struct script){.http = answer});
     assert_int_equal(run("hold --protocol http --seconds 1 --give-up 1", gateway.port), 1);
-    gateway_stop(&gateway);
+    scripted_gateway_stop(&gateway);
     assert_int_equal(number("total", "login_9_invalid_token"), DEVICES);
 }
 
