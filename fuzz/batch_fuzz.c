@@ -1,9 +1,12 @@
 /*
  * Target  gw_batch_decode, gw_batch_next, gw_batch_seal, gw_record_decode, gw_record_encode
+ *
  * Input   a batch's bytes, as a disk may hand them back
+ *
  * Oracle  no read outside the input; a batch is given out only if sealing what it says gives the
- * very bytes again (so its hash was right); its records, encoded again, give its body again; every
- * proper prefix of a sound batch is GW_MORE; no batch is sound under another seed
+ *         very bytes again (so its hash was right); its records, encoded again, give its body
+ *         again; every proper prefix of a sound batch is GW_MORE; no batch is sound under another
+ *         seed
  *
  * A random input almost never has the right hash, so each input is tried twice: as it is, and
  * sealed as the body of a batch, which then must come back.

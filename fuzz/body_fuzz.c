@@ -1,7 +1,9 @@
 /*
  * Target  gw_body_next, gw_pin_parse, gw_hardware_parse, gw_sync_parse, gw_property_parse,
  *         gw_event_parse, gw_group_parse
+ *
  * Input   a body, given to all of them
+ *
  * Oracle  a naive model of each, made of C strings; a pin write put together again from what was
  *         parsed is parsed the same
  */

@@ -1,9 +1,11 @@
 /*
  * Target  the control socket's lines (gateway/app/commands.c)
+ *
  * Input   a line
+ *
  * Oracle  one answer each, a JSON object on one line with the command's id; what goes to a device
- * is a frame that a device may get, with a body of parts, the first and last of which are not
- * empty; writes have two or more
+ *         is a frame that a device may get, with a body of parts, the first and last of which are
+ *         not empty; writes have two or more
  *
  * The file itself is compiled in here, with a socket, an index and a shard in the place of the real
  * ones: every device below 1000 is there and is delivered to.

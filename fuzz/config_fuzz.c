@@ -1,6 +1,8 @@
 /*
  * Target  gw_config_load, gw_config_text, gw_config_dump
+ *
  * Input   a configuration file
+ *
  * Oracle  what is refused has errors, in the order of their lines, that name the file and hold no
  *         control character; what is accepted is written by --dump-config as a file that is
  *         accepted, too, and dumps to the same text

@@ -1,9 +1,12 @@
 /*
  * Target  gw_frame_decode, gw_frame_encode
+ *
  * Input   2 bytes: the largest body allowed, big-endian; then raw bytes, as a device would send
- * them Oracle  the same frames as a machine that is fed byte by byte; encode returns the very bytes
- * that were decoded; every proper prefix of a frame is GW_MORE, and a refused header is refused as
- * soon as it is whole
+ *         them
+ *
+ * Oracle  the same frames as a machine that is fed byte by byte; encode returns the very bytes
+ *         that were decoded; every proper prefix of a frame is GW_MORE, and a refused header is
+ *         refused as soon as it is whole
  */
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /*
  * Target  gw_http_head_read, gw_http_body_read, gw_http_query_next, gw_http_unescape
+ *
  * Input   raw bytes, as a client would send them
+ *
  * Oracle  a cut never changes the answer: a prefix is not whole, or refused for the same; what is
  *         taken whole, another parser (http_parser of Node.js, which many others descend from)
  *         takes whole, too, with the same method, target, body and end, and keeps the connection

@@ -1,6 +1,8 @@
 /*
  * Target  gw_internal_parse
+ *
  * Input   the body of an INTERNAL frame
+ *
  * Oracle  a model that looks each key up in the parts of the body, from behind; an info frame put
  *         together again from what was parsed says the same
  */

@@ -1,6 +1,8 @@
 /*
  * Target  gw_json_take, gw_json_scalar, gw_json_ended; gw_json_put_string, gw_json_put_value
+ *
  * Input   a text, as the body of a request; and the same bytes as a value to be written
+ *
  * Oracle  what is read to its end without null and deeper than we go, another parser (jansson)
  *         reads to the same values; what is written is one scalar to both, and a string of UTF-8
  *         comes back as it was

@@ -1,9 +1,11 @@
 /*
  * Target  gw_proxy_decode
+ *
  * Input   raw bytes, as a proxy would send them
+ *
  * Oracle  wherever the input is cut, the answer is MORE until it is whole or refused, and then
- * stays; what follows a header changes nothing; a client that was named is named again by the line
- *         of version 1 that says the same
+ *         stays; what follows a header changes nothing; a client that was named is named again by
+ *         the line of version 1 that says the same
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,8 +1,11 @@
 /*
  * Target  the rows of the token index: gw_*_row_unpack, gw_meta_unpack, gw_stream_unpack, and
- * packing Input   which row | its key, 8 | the row, as a damaged file or another program may hold
- * it Oracle  a row whose checksum is not right is never taken; one that is taken is packed to the
- * very bytes it came from: each byte of it means something, or is held to be zero
+ *         packing
+ *
+ * Input   which row | its key, 8 | the row, as a damaged file or another program may hold it
+ *
+ * Oracle  a row whose checksum is not right is never taken; one that is taken is packed to the
+ *         very bytes it came from: each byte of it means something, or is held to be zero
  *
  * A random row has no right checksum, so each is tried as it is and sealed by a checksum made here.
  */

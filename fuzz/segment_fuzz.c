@@ -1,11 +1,15 @@
 /*
- * Target  gw_segment_scan, gw_segment_walk_next, gw_segment_header_decode: where a log ends after a
- * crash Input   a program, two bytes a step, that builds a segment's file: batches, garbage, zeros,
- * batches of another life, a clean stop, syncs, flipped bits, pages that the disk cannot read
+ * Target  gw_segment_scan, gw_segment_walk_next, gw_segment_header_decode: where a log ends after
+ *         a crash
+ *
+ * Input   a program, two bytes a step, that builds a segment's file: batches, garbage, zeros,
+ *         batches of another life, a clean stop, syncs, flipped bits, pages that the disk cannot
+ *         read
+ *
  * Oracle  the end is not before what was marked as durable; before it stand as many batches as are
- *         counted, each of them sound and whole; damage lies before it, in order and apart; and the
- *         file cut at its end and durable so far, which is what recovery makes of it, reads the
- * same
+ *         counted, each of them sound and whole; damage lies before it, in order and apart; and
+ *         the file cut at its end and durable so far, which is what recovery makes of it, reads
+ *         the same
  *
  * The scan finds batches; here it is known where they were put, so each is only looked at.
  */

@@ -1,9 +1,11 @@
 /*
  * Target  gw_session_frame and what answers its questions, fed by gw_frame_decode
+ *
  * Input   16 bytes that say what the index answers, then what a device sends, frame by frame
+ *
  * Oracle  a frame leads to one record at most, that the log can hold and give back; status 9 comes
  *         from a token that is unknown and from nothing else; whatever is pointed to lies in the
- * frame or in the room for the answer; the session is sound after each frame
+ *         frame or in the room for the answer; the session is sound after each frame
  */
 #include <string.h>
 

@@ -1,10 +1,12 @@
 /*
  * Target  the small files that outlive the process: ticket keys, high-water mark, cursors, the
  *         journal's live mark
+ *
  * Input   which | the file
+ *
  * Oracle  what is taken, written again, is the very file: nothing in it is passed over, and no
- * damage reads as another state. (Ticket keys: three keys of which no two share a name, one of them
- *         in use.)
+ *         damage reads as another state. (Ticket keys: three keys of which no two share a name,
+ *         one of them in use.)
  */
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,11 +1,13 @@
 /*
  * Target  gw_tls_read and gw_tls_seal after the handshake, of a lean session
+ *
  * Input   a script: which suite, then operations of a client that holds the right keys (seal
  *         anything, change keys, alter, send garbage, cut what it sends) and of our side
+ *
  * Oracle  a second session that keeps its SSL object and gets the same bytes: BoringSSL fails no
  *         session that lives on lean, both deliver the same plaintext, which is what was sealed,
- * and no record that was sealed well fails its check; what our side seals opens to what it was
- *         given
+ *         and no record that was sealed well fails its check; what our side seals opens to what it
+ *         was given
  */
 #include <stdio.h>
 #include <stdlib.h>

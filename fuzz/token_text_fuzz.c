@@ -1,6 +1,8 @@
 /*
  * Target  gw_token_from_text, gw_token_to_text
+ *
  * Input   a token's text, as a login carries it; when it has 24 bytes, also a token
+ *
  * Oracle  a decoder that looks characters up and moves single bits; text -> token -> text and
  *         token -> text -> token come back unchanged; a refused text leaves nothing behind
  */

@@ -1,6 +1,8 @@
 /*
  * Target  gw_websocket_read
+ *
  * Input   raw bytes, as a client would send them once the connection is a WebSocket
+ *
  * Oracle  a machine that takes one byte at a time: the same data, the same number of control
  *         frames, the same newest Ping and the same end, whether the stream is read whole or in
  *         pieces; no byte behind the input is looked at

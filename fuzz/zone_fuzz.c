@@ -1,6 +1,8 @@
 /*
  * Target  gw_zone_parse, gw_zone_at, gw_zone_changes
+ *
  * Input   a TZif file
+ *
  * Oracle  every change that is announced is one: the second before it has another offset, which is
  *         the one that held since the last, and its own second has the announced one
  */

@@ -7,10 +7,11 @@
  * The frame stays in front of the session's input until all of it is answered, so nothing of it is
  * kept anywhere else than in `sync_at`.
  *
- *   I1  A device sees what it wrote before: the frame is answered once the session's newest record
- * is durable, for then it is in the values (uplink, I3). It waits for that among the answers. I2
- * However much is asked for, no more is said than a device may have unsent: the rest follows when
- * it took some.
+ * I1  A device sees what it wrote before: the frame is answered once the session's newest record is
+ *     durable, for then it is in the values (uplink, I3). It waits for that among the answers.
+ *
+ * I2  However much is asked for, no more is said than a device may have unsent: the rest follows
+ *     when it took some.
  */
 #include "shard_internal.h"
 

@@ -2,17 +2,21 @@
  * Last values in memory: a table that is emptied as a whole, like the memtable of an LSM tree. One
  * thread writes; readers take no lock and never wait.
  *
- *     cell:   | hash 31 | of a device? 1 | place 32 |       0: empty; open addressing, linear
- * probing arena:  entry, entry, entry ...                       place: offset in units of 8 bytes
+ *     cell:   | hash 31 | of a device? 1 | place 32 |
+ *     arena:  entry, entry, entry ...
+ *
+ * Cells are looked for by open addressing with linear probing; an empty one is 0. A place is an
+ * offset into the arena, in units of 8 bytes.
  *
  * A pin's cell names its newest entry; a write of the pin makes an entry, where an older one was
  * (recycle.c) or at the end, and stores the cell anew. A device's cell names an entry of the pin
  * that came last, and the first entries of its pins are linked: so all pins of a device are found
  * without a look at every cell.
  *
- *   I1  An entry is complete before a cell names it (release), and does not change afterwards: what
- * a reader was given stays as it is until its turn ends. I2  At least half of the cells are
- * empty: every search ends.
+ * I1  An entry is complete before a cell names it (release), and does not change afterwards: what a
+ *     reader was given stays as it is until its turn ends.
+ *
+ * I2  At least half of the cells are empty: every search ends.
  */
 #include "values_internal.h"
 
