@@ -119,8 +119,10 @@ static bool journal_open(struct journal *journal, const struct gw_journal_io *io
     const char *top = getenv("TMPDIR");
     struct gw_journal_options options = {
         .path = journal->path, .bytes_max = UINT64_C(512) << 20, .io = io};
-    struct gw_uplink_options uplink = {
-        .lane_count = 1, .batches_per_lane = GW_LANE_BATCHES_MIN, .wake = nobody_waits};
+    struct gw_uplink_options uplink = {.lane_count = 1,
+                                       .batches_per_lane = GW_LANE_BATCHES_MIN,
+                                       .gather_us = 1000,
+                                       .wake = nobody_waits};
     struct gw_journal_recovery recovery;
     char why[256];
 

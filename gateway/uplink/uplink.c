@@ -304,7 +304,7 @@ int gw_uplink_create(const struct gw_uplink_options *options, struct gw_uplink *
     int err = 0;
 
     gw_assert(options->lane_count > 0 && options->lane_count <= GW_JOURNAL_LANES_MAX);
-    gw_assert(options->batches_per_lane >= GW_LANE_BATCHES_MIN);
+    gw_assert(options->batches_per_lane >= GW_LANE_BATCHES_MIN && options->gather_us > 0);
     *out = NULL;
     if (uplink == NULL)
         return -ENOMEM;

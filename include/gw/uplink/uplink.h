@@ -24,7 +24,7 @@ struct gw_uplink_options {
     struct gw_journal_writer *writer; /* opened and recovered; the uplink uses it alone        */
     uint32_t lane_count;
     uint32_t batches_per_lane; /* buffers of GW_LANE_BATCH_BYTES, >= GW_LANE_BATCHES_MIN       */
-    uint32_t gather_us; /* what nobody waits for is sealed at multiples of it, in all lanes  */
+    uint32_t gather_us; /* >= 1; what nobody waits for is sealed at its multiples, in all lanes */
     void (*wake)(void *context, uint32_t lane); /* from the uplink thread; must not block      */
     void *wake_context;
     /*

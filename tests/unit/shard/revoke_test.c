@@ -425,7 +425,8 @@ static void who_is_turned_away_by_its_owner_is_told_nothing(void **state)
     char journal_path[96], text[GW_TOKEN_TEXT_BYTES], why[256];
     struct gw_journal_options journal = {
         .path = journal_path, .segment_bytes = 1 << 20, .zero_ahead_bytes = 1 << 18};
-    struct gw_uplink_options options = {.lane_count = 1, .batches_per_lane = GW_LANE_BATCHES_MIN};
+    struct gw_uplink_options options = {
+        .lane_count = 1, .batches_per_lane = GW_LANE_BATCHES_MIN, .gather_us = 1000};
     struct gw_journal_recovery recovery;
     struct gw_uplink *uplink;
     uint8_t login[GW_FRAME_HEADER_BYTES + GW_TOKEN_TEXT_BYTES];
