@@ -12,7 +12,9 @@
 
 enum {
     RESERVED_DESCRIPTORS = 64, /* log, index, admin, eventfds and the like, beside listeners */
-    SQ_ENTRIES = 2048,
+    /* More than most turns ask for; a full queue is submitted. What a ring takes counts towards
+       RLIMIT_MEMLOCK: of the usual 8 MiB there are rings for 64 shards. */
+    SQ_ENTRIES = 512,
     CQ_ENTRIES = 4096, /* touched in turn; what does not fit is kept by the kernel */
     /* An idle connection in the kernel: socket, inode, file and an armed poll. */
     KERNEL_SESSION_BYTES = 4200,
