@@ -46,15 +46,29 @@ static enum gw_http_fault read_chunk_line(struct gw_bytes line, uint64_t *size)
     return GW_HTTP_FAULT_NONE;
 }
 
-/* RFC 9112 7.1.2: fields, up to an empty line. None of them may change what was read. */
+/*
+ * RFC 9110 6.5.1: fields that say where a message ends or whom it is for have no place behind it.
+ * Whoever stands before us may take them for more than we do.
+ */
+static bool is_no_trailer(struct gw_bytes name)
+{
+    return http_equals(name, "content-length") || http_equals(name, "transfer-encoding") ||
+           http_equals(name, "host");
+}
+
+/* RFC 9112 7.1.2: fields, up to an empty line. None of them changes what was read. */
 static enum gw_status skip_trailers(struct gw_bytes *rest, enum gw_http_fault *fault)
 {
     struct gw_bytes line = {.size = 0}, name, value;
     enum gw_status status;
 
-    while ((status = http_take_line(rest, &line, fault)) == GW_OK && line.size > 0)
-        if ((*fault = http_read_field(line, &name, &value)) != GW_HTTP_FAULT_NONE)
+    while ((status = http_take_line(rest, &line, fault)) == GW_OK && line.size > 0) {
+        *fault = http_read_field(line, &name, &value);
+        if (*fault == GW_HTTP_FAULT_NONE && is_no_trailer(name))
+            *fault = GW_HTTP_FAULT_TRAILER;
+        if (*fault != GW_HTTP_FAULT_NONE)
             return GW_BAD_FRAME;
+    }
     return status;
 }
 

@@ -125,8 +125,8 @@ static const struct {
      1, true},
     {"POST /p HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "/p", "", "", GW_HTTP_POST, 1, true},
     {"POST /p HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n"
-     "5\r\nhello\r\n00000001;a=\"b c\"\r\n \r\nA\r\nworld, all\r\n0;x\r\nTrailer: 1\r\nHost: z\r\n"
-     "Content-Length: 9\r\n\r\n",
+     "5\r\nhello\r\n00000001;a=\"b c\"\r\n \r\nA\r\nworld, all\r\n0;x\r\nTrailer: 1\r\nHosts: z\r\n"
+     "Content-Lengths: 9\r\n\r\n",
      "/p", "", "hello world, all", GW_HTTP_POST, 1, true},
     {"POST /p HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "/p", "", "",
      GW_HTTP_POST, 1, true},
