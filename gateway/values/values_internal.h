@@ -55,9 +55,9 @@ enum { VALUES_UNIT_BYTES = 8 }; /* entries begin at multiples of it */
 struct values_entry {
     uint64_t key;
     uint64_t time_us;
-    uint32_t
-        next; /* place of another one, 0 for none: a pin's first entry has that of another pin
-                 of the device, a replaced one that of the next that was replaced (recycle.c) */
+    /* Place of another one, 0 for none: a pin's first entry has that of another pin of the device,
+       a replaced one that of the next that was replaced (recycle.c). */
+    uint32_t next;
     uint32_t value_bytes : 24;
     uint32_t origin : 7;
     uint32_t is_first : 1; /* of its pin since the table was empty */
