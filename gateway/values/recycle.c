@@ -18,11 +18,6 @@
 
 #include <gw/base/assert.h>
 
-static struct values_entry *entry_at(const struct values_table *table, uint32_t place)
-{
-    return (struct values_entry *)(void *)(table->arena + (uint64_t)place * VALUES_UNIT_BYTES);
-}
-
 /* Those of this entry's size; NULL when it is too large for that. */
 static struct values_recycled *queue_of(struct values_table *table, uint64_t bytes)
 {
@@ -33,7 +28,7 @@ static struct values_recycled *queue_of(struct values_table *table, uint64_t byt
 
 void values_recycle_put(struct values_table *table, uint32_t place)
 {
-    struct values_entry *entry = entry_at(table, place);
+    struct values_entry *entry = values_entry_at(table, place);
     struct values_recycled *queue = queue_of(table, values_entry_bytes(entry->value_bytes));
 
     gw_assert(!entry->is_first); /* I1 */
@@ -43,7 +38,7 @@ void values_recycle_put(struct values_table *table, uint32_t place)
     if (queue->free + queue->waiting + queue->replaced == 0)
         queue->head = place;
     else
-        entry_at(table, queue->tail)->next = place;
+        values_entry_at(table, queue->tail)->next = place;
     queue->tail = place;
     queue->replaced++;
 }
@@ -56,7 +51,7 @@ uint32_t values_recycle_take(struct values_table *table, uint64_t bytes)
         return 0;
     uint32_t place = queue->head;
 
-    queue->head = entry_at(table, place)->next;
+    queue->head = values_entry_at(table, place)->next;
     queue->free--;
     return place;
 }

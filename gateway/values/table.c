@@ -112,11 +112,6 @@ static uint64_t hash_of(uint64_t key, uint64_t of_device)
     return x;
 }
 
-static struct values_entry *entry_at(const struct values_table *table, uint32_t place)
-{
-    return (struct values_entry *)(void *)(table->arena + (uint64_t)place * VALUES_UNIT_BYTES);
-}
-
 static uint64_t device_key(uint64_t key)
 {
     return key & ~(uint64_t)UINT16_MAX;
@@ -153,7 +148,7 @@ static struct found find(const struct values_table *table, uint64_t key, uint64_
             return (struct found){.index = index, .place = 0};
         if ((uint32_t)(cell >> 32) != tag)
             continue;
-        uint64_t held = entry_at(table, place)->key;
+        uint64_t held = values_entry_at(table, place)->key;
 
         if ((of_device != 0 ? device_key(held) : held) == key)
             return (struct found){.index = index, .place = place};
@@ -198,7 +193,7 @@ bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us
     pin = find(table, key, 0);
     if (pin.place == 0)
         device = find(table, device_key(key), OF_DEVICE);
-    struct values_entry *entry = entry_at(table, place);
+    struct values_entry *entry = values_entry_at(table, place);
 
     *entry = (struct values_entry){
         .key = key,
@@ -213,7 +208,7 @@ bool values_table_put(struct values_table *table, uint64_t key, uint64_t time_us
         memcpy(entry->value, value.data, value.size);
     store_cell(table, pin, key, 0, place);
     if (pin.place != 0) {
-        if (!entry_at(table, pin.place)->is_first)
+        if (!values_entry_at(table, pin.place)->is_first)
             values_recycle_put(table, pin.place);
         return true;
     }
@@ -235,7 +230,7 @@ void values_table_fetch_entry(const struct values_table *table, uint64_t key)
     uint32_t index = (uint32_t)hash_of(key, 0) & table->cell_mask;
 
     /* Mostly it is the first cell; place 0 is memory, too. */
-    __builtin_prefetch(entry_at(
+    __builtin_prefetch(values_entry_at(
         table, (uint32_t)atomic_load_explicit(&table->cells[index], memory_order_relaxed)));
 }
 
@@ -259,7 +254,7 @@ const struct values_entry *values_table_get(const struct values_table *table, ui
 
     if (!is_empty(table))
         found = find(table, key, 0);
-    return found.place == 0 ? NULL : entry_at(table, found.place);
+    return found.place == 0 ? NULL : values_entry_at(table, found.place);
 }
 
 void values_table_pins(const struct values_table *table, uint32_t device, char bank,
@@ -268,7 +263,7 @@ void values_table_pins(const struct values_table *table, uint32_t device, char b
     uint32_t place = is_empty(table) ? 0 : find(table, values_key(device, 0, 0), OF_DEVICE).place;
 
     while (place != 0) {
-        const struct values_entry *entry = entry_at(table, place);
+        const struct values_entry *entry = values_entry_at(table, place);
 
         if ((char)(entry->key >> 8 & 0xff) == bank)
             values_pins_add(pins, (uint8_t)entry->key);
@@ -294,7 +289,7 @@ uint32_t values_table_sorted(const struct values_table *table, struct values_ite
 
         if (cell == 0 || (cell >> 32 & OF_DEVICE) != 0)
             continue;
-        const struct values_entry *entry = entry_at(table, (uint32_t)cell);
+        const struct values_entry *entry = values_entry_at(table, (uint32_t)cell);
 
         items[count++] = (struct values_item){.key = entry->key, .entry = entry};
     }

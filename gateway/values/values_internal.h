@@ -95,6 +95,11 @@ struct values_table {
     struct values_recycled recycled[VALUES_RECYCLED_SIZES];
 };
 
+static inline struct values_entry *values_entry_at(const struct values_table *table, uint32_t place)
+{
+    return (struct values_entry *)(void *)(table->arena + (uint64_t)place * VALUES_UNIT_BYTES);
+}
+
 /* How memory_bytes is divided: two tables, and a list of one table's pins to be sorted. */
 struct values_sizes {
     uint32_t cells;
