@@ -201,7 +201,7 @@ static void commit_groups(struct gw_bench *b, uint32_t group)
         append(journal.uplink, lane, ++sequence);
         if (sequence % group != 0)
             continue;
-        gw_lane_flush(lane, true, sequence, (struct gw_instant){.ns = sequence});
+        gw_lane_flush(lane, true, (struct gw_instant){.ns = sequence});
         if (gw_uplink_step(journal.uplink) != 1 ||
             gw_lane_durable(lane) != gw_lane_open_sequence(lane)) {
             gw_bench_fail(b, "the update is not durable");

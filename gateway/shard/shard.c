@@ -582,7 +582,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     retire_stuck(sh);
     accept_refill(sh);
     run_stop(sh);
-    gw_lane_flush(sh->lane, sh->flush_urgent, gw_ring_wall_us(sh->ring), now_of(sh));
+    gw_lane_flush(sh->lane, sh->flush_urgent, now_of(sh));
     sh->flush_urgent = false;
     trim_if_asked(sh);
     publish_gauges(sh);

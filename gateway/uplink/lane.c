@@ -208,9 +208,8 @@ static bool may_seal(const struct gw_lane *lane)
     return home_count(lane) >= lane->buffer_count / 2 || gw_uplink_is_idle(lane->uplink);
 }
 
-void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now)
+void gw_lane_flush(struct gw_lane *lane, bool urgent, struct gw_instant now)
 {
-    (void)wall_us;
     if (lane->open == GW_NONE)
         return;
     lane->wanted = lane->wanted || urgent;

@@ -46,7 +46,7 @@ uint64_t gw_lane_append(struct gw_lane *lane, const struct gw_record *record, ui
  * not. While it is slow, that is with more than half of the buffers on their way and the uplink at
  * work, only a full batch is sealed, so that the rest holds as much as it can.
  */
-void gw_lane_flush(struct gw_lane *lane, bool urgent, uint64_t wall_us, struct gw_instant now);
+void gw_lane_flush(struct gw_lane *lane, bool urgent, struct gw_instant now);
 
 /* Seals the open batch, whatever speaks against it: before the shard stops for good. */
 void gw_lane_seal(struct gw_lane *lane);

@@ -369,13 +369,13 @@ static void stalled_disk_is_met_with_full_batches(void **state)
         assert_true(gw_lane_has_room(lane, 200));
         (void)append(lane, appended + 1, 100);
         now = gw_instant_after(now, 3 * GW_NS_PER_MS);
-        gw_lane_flush(lane, true, 1000, now);
+        gw_lane_flush(lane, true, now);
         assert_true(gw_lane_flush_due(lane, now) > 0); /* or the shard would spin */
     }
     gw_lane_stat(lane, &stat);
     assert_in_range(stat.buffers_free, 1, BUFFERS / 2);
     assert_true(gw_uplink_step(b.uplink) > 0);
-    gw_lane_flush(lane, false, 1000, now); /* what waited is not forgotten */
+    gw_lane_flush(lane, false, now); /* what waited is not forgotten */
     assert_int_equal(gw_uplink_step(b.uplink), 1);
     gw_lane_stat(lane, &stat);
     assert_int_equal(stat.buffers_free, BUFFERS);
@@ -430,13 +430,13 @@ static void open_batch_is_sealed_when_it_is_due(void **state)
     lane = gw_uplink_lane(b.uplink, 0);
     assert_true(gw_lane_flush_due(lane, early) == UINT64_MAX);
     (void)append(lane, 1, 10);
-    gw_lane_flush(lane, true, 1000, early); /* somebody waits */
+    gw_lane_flush(lane, true, early); /* somebody waits */
     assert_true(gw_lane_flush_due(lane, early) == UINT64_MAX);
     (void)append(lane, 2, 10); /* nobody does */
     assert_true(gw_lane_flush_due(lane, early) == after);
-    gw_lane_flush(lane, false, 1000, gw_instant_after(early, after - 1));
+    gw_lane_flush(lane, false, gw_instant_after(early, after - 1));
     assert_int_equal(gw_lane_flush_due(lane, gw_instant_after(early, after - 1)), 1);
-    gw_lane_flush(lane, false, 1000, gw_instant_after(early, after));
+    gw_lane_flush(lane, false, gw_instant_after(early, after));
     assert_true(gw_lane_flush_due(lane, early) == UINT64_MAX);
     assert_int_equal(gw_uplink_step(b.uplink), 2);
     assert_int_equal(gw_lane_durable(lane), 2);
@@ -461,7 +461,7 @@ static void lanes_seal_at_the_same_time(void **state)
         assert_int_equal(gw_lane_flush_due(lane, now), due.ns - now.ns);
     }
     for (uint32_t i = 0; i < LANES; i++)
-        gw_lane_flush(gw_uplink_lane(b.uplink, i), false, 1000, due);
+        gw_lane_flush(gw_uplink_lane(b.uplink, i), false, due);
     assert_int_equal(gw_uplink_step(b.uplink), LANES);
     gw_uplink_stop(b.uplink);
     bench_fini(&b);
@@ -533,7 +533,7 @@ static void shard_sleep(struct shard *s, struct gw_lane *lane)
         if (poll(&event, 1, (int)(ns / GW_NS_PER_MS) + 1) == 1)
             break;
         assert_true(gw_clock_now().ns < late.ns); /* a lost wake-up shows here */
-        gw_lane_flush(lane, false, 1000, gw_clock_now());
+        gw_lane_flush(lane, false, gw_clock_now());
     }
     assert_int_equal(read(event.fd, &count, sizeof(count)), sizeof(count));
 }
@@ -552,12 +552,12 @@ static void *shard_run(void *argument)
         uint64_t sequence;
 
         while (!gw_lane_has_room(lane, gw_record_bytes(&record))) {
-            gw_lane_flush(lane, true, 1000, gw_clock_now());
+            gw_lane_flush(lane, true, gw_clock_now());
             if (gw_lane_wake_at(lane, 0))
                 shard_sleep(s, lane);
         }
         sequence = gw_lane_append(lane, &record, 1000, gw_clock_now());
-        gw_lane_flush(lane, wait, 1000, gw_clock_now());
+        gw_lane_flush(lane, wait, gw_clock_now());
         if (wait && gw_lane_wake_at(lane, sequence)) {
             /* A wake that was asked for before may still come; one for this sequence must. */
             do
