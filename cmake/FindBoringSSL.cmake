@@ -46,11 +46,14 @@ if(BoringSSL_FOUND AND NOT TARGET BoringSSL::SSL)
             INTERFACE_INCLUDE_DIRECTORIES ${BoringSSL_INCLUDE_DIR})
         if(BoringSSL_${part}_LIBRARY MATCHES "\\.a$")
             set_target_properties(BoringSSL::${name} PROPERTIES
-                IMPORTED_LINK_INTERFACE_LANGUAGES "C;CXX"
                 INTERFACE_LINK_OPTIONS "LINKER:--exclude-libs,ALL")
         endif()
     endforeach()
     # libssl.so has no run path of its own: libcrypto must stand on the link line too.
     set_property(TARGET BoringSSL::SSL PROPERTY INTERFACE_LINK_LIBRARIES BoringSSL::Crypto)
+    # Since 2023 it is C++ that wants its run-time library, which a static one does not bring along.
+    if(BoringSSL_CRYPTO_LIBRARY MATCHES "\\.a$")
+        set_property(TARGET BoringSSL::Crypto PROPERTY INTERFACE_LINK_LIBRARIES stdc++)
+    endif()
 endif()
 mark_as_advanced(BoringSSL_INCLUDE_DIR BoringSSL_SSL_LIBRARY BoringSSL_CRYPTO_LIBRARY)

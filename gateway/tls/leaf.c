@@ -189,7 +189,7 @@ static int no_pass_phrase(char *buffer, int size, int writing, void *user)
     (void)size;
     (void)writing;
     (void)user;
-    return 0;
+    return -1; /* 0 is an empty one to BoringSSL of today */
 }
 
 static int load_key(struct gw_leaf *leaf, const char *path, char *why, size_t why_bytes)
