@@ -25,7 +25,8 @@ struct nthfail *kit_nthfail;
 bool kit_all;
 
 /* Small enough that segments end, and old ones are deleted, while a test runs. */
-const char *kit_journal = "segment_bytes = 1048576; bytes_max = 6291456; batches_per_lane = 8;";
+static const char journal_lines[] =
+    "segment_bytes = 1048576; bytes_max = 6291456; batches_per_lane = 8;";
 
 static uint64_t seed;
 static char *control_path, *control_env;
@@ -68,7 +69,7 @@ static void map_control(void)
 void kit_create(const char *config)
 {
     struct sys_gateway_options options = {
-        .shards = 2, .config = config, .journal = kit_journal, .program = TOLLGATE_NTHFAIL};
+        .shards = 2, .config = config, .journal = journal_lines, .program = TOLLGATE_NTHFAIL};
 
     map_control();
     environment[0] = control_env;

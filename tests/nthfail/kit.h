@@ -16,7 +16,6 @@ enum { KIT_VALUES_MAX = 1 << 17, KIT_PIN = 7 };
 extern struct sys_gateway kit_gateway;
 extern struct nthfail *kit_nthfail; /* shared with the gateway */
 extern bool kit_all;                /* every call is tried, not some of them */
-extern const char *kit_journal;     /* as in the configuration */
 
 /* Reads --all and the seed (TOLLGATE_TEST_SEED), which is printed. False: wrong arguments. */
 GW_MUST_USE bool kit_arguments(int argc, char **argv);
