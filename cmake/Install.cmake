@@ -22,7 +22,9 @@ if(_objects)
     # BoringSSL has no pkg-config file, and Debian's lies outside of the loader's path. A static
     # one was built for position-independent code too and links by its path.
     set(GW_PC_CRYPTO ${BoringSSL_CRYPTO_LIBRARY})
-    if(NOT BoringSSL_CRYPTO_LIBRARY MATCHES "\\.a$")
+    if(BoringSSL_CRYPTO_LIBRARY MATCHES "\\.a$")
+        string(APPEND GW_PC_CRYPTO " -lstdc++")
+    else()
         get_filename_component(_crypto_folder ${BoringSSL_CRYPTO_LIBRARY} DIRECTORY)
         string(APPEND GW_PC_CRYPTO " -Wl,-rpath,${_crypto_folder}")
     endif()
