@@ -220,7 +220,7 @@ static int enter_next(struct gw_journal_reader *reader)
     size = reader->io->size(reader->io->context, fd);
     if ((err != 0 && err != -EBADMSG) || size < 0) {
         (void)reader->io->close(reader->io->context, fd);
-        return err != 0 ? err : (int)size;
+        return size < 0 ? (int)size : err;
     }
     reader->headless = err == -EBADMSG;
     reader->size = (uint64_t)size;

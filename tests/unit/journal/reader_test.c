@@ -152,6 +152,51 @@ static void reader_that_cannot_ask_for_the_writer_reads_nothing(void **state)
     kit_dir_remove(&dir);
 }
 
+static ssize_t read_fails(void *context, int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    (void)context;
+    (void)fd;
+    (void)buffer;
+    (void)bytes;
+    (void)offset;
+    return -EIO;
+}
+
+static int64_t size_fails(void *context, int fd)
+{
+    (void)context;
+    (void)fd;
+    return -EIO;
+}
+
+/* A page that cannot be read is damage; a disk that answers nothing is an error, and says which. */
+static void reader_of_a_dead_disk_says_why(void **state)
+{
+    struct gw_journal_io io = gw_journal_io_system;
+    struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING, .io = &io};
+    struct kit_dir dir;
+    struct gw_journal_writer *writer;
+    struct gw_journal_reader *reader;
+    struct gw_journal_item item;
+    char why[256];
+
+    (void)state;
+    kit_dir_make(&dir);
+    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
+    gw_journal_writer_close(writer, true);
+    io.pread = read_fails;
+    options.path = dir.path;
+    assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), 0);
+    io.size = size_fails;
+    assert_int_equal(gw_journal_reader_next(reader, &item), -EIO);
+    io.size = gw_journal_io_system.size;
+    assert_int_equal(gw_journal_reader_next(reader, &item), 0);
+    assert_int_equal(item.kind, GW_JOURNAL_DAMAGE);
+    gw_journal_reader_close(reader);
+    kit_dir_remove(&dir);
+}
+
 static void reader_from_the_end_sees_only_what_comes(void **state)
 {
     struct kit_dir dir;
@@ -383,6 +428,7 @@ int main(void)
         cmocka_unit_test(reader_follows_a_living_writer_across_rolls),
         cmocka_unit_test(reader_that_retention_overtakes_is_told),
         cmocka_unit_test(reader_that_cannot_ask_for_the_writer_reads_nothing),
+        cmocka_unit_test(reader_of_a_dead_disk_says_why),
         cmocka_unit_test(reader_from_the_end_sees_only_what_comes),
         cmocka_unit_test(cursor_gives_every_batch_at_least_once),
         cmocka_unit_test(cursors_are_listed_replaced_and_deleted),
