@@ -151,26 +151,32 @@ static void products_that_ask_for_more_are_refused(void **state)
     free(unnamed);
 }
 
-/* A connection that waits for its next request has no chunk, and neither has one of a few bytes. */
+/* A connection that waits for its next request has no chunk, and neither has one of a few bytes.
+   They have a second each, so that on a machine that stands still for longer they are looked for
+   again. */
 static void a_crowd_of_half_requests_takes_nothing_from_devices(void **state)
 {
-    enum { CROWD = 100 };
+    enum { CROWD = 100, TRIES = 5 };
     static struct sys_client crowd[CROWD];
     struct sys_client inside;
+    double there = 0;
 
     (void)state;
     sys_must(&gateway, &inside, sys_connect(&gateway, &inside, SYS_TLS13));
     sys_must(&gateway, &inside, sys_client_login(&inside, device.token, GW_RESPONSE_OK));
-    for (size_t i = 0; i < CROWD; i++) {
-        sys_must(&gateway, &crowd[i], sys_connect(&gateway, &crowd[i], SYS_PLAIN));
-        sys_must(&gateway, &crowd[i], send_text(&crowd[i], "GET /external/api/update?to"));
+    for (uint16_t try = 0; try < TRIES && there == 0; try++) {
+        for (size_t i = 0; i < CROWD; i++) {
+            sys_must(&gateway, &crowd[i], sys_connect(&gateway, &crowd[i], SYS_PLAIN));
+            sys_must(&gateway, &crowd[i], send_text(&crowd[i], "GET /external/api/update?to"));
+        }
+        sys_must(&gateway, &inside, sys_client_ping(&inside, (uint16_t)(2 + try)));
+        there = sys_metric(&gateway, "tollgate_sessions_http");
+        assert_true(sys_metric(&gateway, "tollgate_chunks_taken") == 0);
+        for (size_t i = 0; i < CROWD; i++)
+            sys_client_close(&crowd[i]);
     }
-    sys_must(&gateway, &inside, sys_client_ping(&inside, 2));
-    assert_true(sys_metric(&gateway, "tollgate_sessions_http") > 0);
-    assert_true(sys_metric(&gateway, "tollgate_chunks_taken") == 0);
+    assert_true(there > 0);
     sys_client_close(&inside);
-    for (size_t i = 0; i < CROWD; i++)
-        sys_client_close(&crowd[i]);
 }
 
 /* Bodies beyond half of the chunks are refused, so that devices keep theirs. */
