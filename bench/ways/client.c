@@ -130,13 +130,12 @@ static uint64_t gap_ns(struct client *cl)
 /* Late by more than this, messages are let go: a burst of them would answer another question. */
 static const uint64_t late_ns_max = 500 * GW_NS_PER_US;
 
-static void send_for(struct client *cl, uint64_t ns)
+static void send_while_told(struct client *cl)
 {
     struct gw_instant now = gw_clock_now();
-    struct gw_instant end = gw_instant_after(now, ns);
-    struct gw_instant due = gw_instant_after(now, gap_ns(cl));
+    struct gw_instant end, due = gw_instant_after(now, gap_ns(cl));
 
-    while (now.ns < end.ns) {
+    while (atomic_load_explicit(&cl->board->sending, memory_order_relaxed)) {
         bool measuring = atomic_load_explicit(&cl->board->measuring, memory_order_relaxed);
 
         if (now.ns >= due.ns) {
@@ -171,7 +170,7 @@ void ways_load(const struct ways_load *load, struct ways_board *board, int contr
         fail("start");
     connect_all(&cl);
     while (read(control, &byte, 1) == 1) {
-        send_for(&cl, atomic_load(&board->round_ms) * GW_NS_PER_MS);
+        send_while_told(&cl);
         if (write(control, &byte, 1) != 1)
             break;
     }

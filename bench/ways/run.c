@@ -23,6 +23,8 @@ enum {
     READY_S_MAX = 60,
     SETTLE_MS = 400,
     ROUND_STEP = 7,
+    CHILD_PRIORITY = 1,
+    OWN_PRIORITY = 2, /* a client never sleeps: on its core we would not wake before it ends */
 };
 
 #define REHEARSAL_S 0.1
@@ -66,6 +68,12 @@ bool ways_have_cores(void)
     return core_at(1) >= 0;
 }
 
+/* Before all that is not of real time, if we may: else whoever is beside us is measured too. */
+static void run_before_others(int priority)
+{
+    (void)sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = priority});
+}
+
 /* A child that ends with us, on its own core, with all the descriptors it may have. */
 static pid_t start_child(int number, unsigned seconds_max)
 {
@@ -81,8 +89,7 @@ static pid_t start_child(int number, unsigned seconds_max)
     CPU_SET(core_at(number), &cpus);
     if (sched_setaffinity(0, sizeof cpus, &cpus) != 0)
         _exit(1);
-    /* Before all that is not of real time, if we may: else whoever is beside us is measured too. */
-    (void)sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
+    run_before_others(CHILD_PRIORITY);
     return 0;
 }
 
@@ -214,7 +221,7 @@ static int run_slice(struct pair *pair, const struct ways_load *load, double sec
     char byte = 0;
 
     board->answer = board->delay = (struct swarm_histogram){0};
-    atomic_store(&board->round_ms, WARM_MS + (uint32_t)(seconds * 1000) + WARM_MS / 2);
+    atomic_store(&board->sending, true);
     if (send(pair->control, &byte, 1, MSG_NOSIGNAL) != 1)
         return -errno;
     sleep_ms(WARM_MS);
@@ -223,6 +230,7 @@ static int run_slice(struct pair *pair, const struct ways_load *load, double sec
     sleep_ms((uint64_t)(seconds * 1000));
     after = read_pair(pair);
     atomic_store(&board->measuring, false);
+    atomic_store(&board->sending, false);
     if (read(pair->control, &byte, 1) != 1)
         return -ECHILD;
     uint64_t messages = after.messages - before.messages;
@@ -348,6 +356,7 @@ int ways_ask(const struct ways_question *question, const struct ways_options *op
         results[w] = (struct ways_result){.way = &question->ways[w]};
         pairs[w].control = -1;
     }
+    run_before_others(OWN_PRIORITY);
     err = question->memory ? ask_memory(question, options, results, pairs)
                            : ask_time(question, options, results, pairs);
     for (uint32_t w = 0; w < question->way_count; w++)

@@ -92,8 +92,8 @@ struct ways_board {
     _Atomic uint32_t connected;
     struct swarm_histogram answer; /* echo: from send to the whole answer                   */
     /* the measurer's */
-    _Atomic bool measuring;    /* the histograms are fed                                        */
-    _Atomic uint32_t round_ms; /* how long the client is to send when it is told to          */
+    _Atomic bool measuring; /* the histograms are fed                                          */
+    _Atomic bool sending;   /* a client that was told to begin goes on                         */
 };
 
 static inline void ways_add(_Atomic uint64_t *counter, uint64_t more)
