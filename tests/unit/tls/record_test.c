@@ -14,31 +14,60 @@
 
 #include "peer.h"
 
-static const uint16_t versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-
-struct ends {
-    struct gw_tls_context *server;
-    SSL_CTX *client;
+/* What a test has: both ends of a TLS version, with a handshake behind them or before them. */
+struct scene {
+    uint16_t version;
+    bool connected;
+    const char *suite; /* NULL: whatever they agree on */
 };
 
-static struct ends ends_create(uint16_t version)
-{
-    struct ends e = {server_create(LEAF_BOTH, GW_TLS_COMPAT, 0), client_create(version, version)};
+static struct scene tls_12 = {.version = TLS1_2_VERSION, .connected = true};
+static struct scene tls_13 = {.version = TLS1_3_VERSION, .connected = true};
+static struct scene gcm_12 = {TLS1_2_VERSION, true, "ECDHE-RSA-AES128-GCM-SHA256"};
+static struct scene new_12 = {.version = TLS1_2_VERSION}, new_13 = {.version = TLS1_3_VERSION};
 
-    return e;
+static struct {
+    struct gw_tls_context *server;
+    SSL_CTX *client;
+} ends;
+
+static struct pair pair;
+
+static void shake_hands(size_t cut)
+{
+    pair_open(&pair, ends.server, ends.client, cut);
+    pair_pump(&pair);
+    assert_true(gw_tls_is_established(pair.ours));
 }
 
-static void ends_destroy(struct ends *e)
+static int set_up(void **state)
 {
-    gw_tls_context_destroy(e->server);
-    SSL_CTX_free(e->client);
+    const struct scene *scene = *state;
+
+    ends.server = server_create(LEAF_BOTH, GW_TLS_COMPAT, 0);
+    ends.client = client_create(scene->version, scene->version);
+    if (scene->suite != NULL)
+        assert_true(SSL_CTX_set_strict_cipher_list(ends.client, scene->suite));
+    if (scene->connected)
+        shake_hands(0);
+    else
+        pair_open(&pair, ends.server, ends.client, 0);
+    return 0;
 }
 
-static void connect_pair(struct pair *p, const struct ends *e, size_t cut)
+static int tear_down(void **state)
 {
-    pair_open(p, e->server, e->client, cut);
-    pair_pump(p);
-    assert_true(gw_tls_is_established(p->ours));
+    (void)state;
+    pair_close(&pair);
+    gw_tls_context_destroy(ends.server);
+    SSL_CTX_free(ends.client);
+    return 0;
+}
+
+static void connect_again(size_t cut)
+{
+    pair_close(&pair);
+    shake_hands(cut);
 }
 
 static uint8_t pattern[GW_TLS_PLAINTEXT_BYTES_MAX];
@@ -56,102 +85,76 @@ static void data_of_any_size_arrives_both_ways_at_every_cut(void **state)
 
     (void)state;
     fill_pattern();
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
+    for (size_t c = 0; c < GW_ARRAY_COUNT(cuts); c++) {
+        size_t sum = 0;
 
-        for (size_t c = 0; c < GW_ARRAY_COUNT(cuts); c++) {
-            struct pair p;
-            size_t sum = 0;
-
-            connect_pair(&p, &e, cuts[c]);
-            for (size_t i = 0; i < GW_ARRAY_COUNT(sizes); i++) {
-                pair_peer_write(&p, pattern, sizes[i]);
-                pair_pump(&p);
-                assert_true(pair_seal(&p, pattern, sizes[i]));
-                assert_int_equal(p.got.size, sum + sizes[i]);
-                assert_int_equal(p.peer_got.size, sum + sizes[i]);
-                assert_memory_equal(p.got.data + sum, pattern, sizes[i]);
-                assert_memory_equal(p.peer_got.data + sum, pattern, sizes[i]);
-                sum += sizes[i];
-            }
-            pair_close(&p);
+        connect_again(cuts[c]);
+        for (size_t i = 0; i < GW_ARRAY_COUNT(sizes); i++) {
+            pair_peer_write(&pair, pattern, sizes[i]);
+            pair_pump(&pair);
+            assert_true(pair_seal(&pair, pattern, sizes[i]));
+            assert_int_equal(pair.got.size, sum + sizes[i]);
+            assert_int_equal(pair.peer_got.size, sum + sizes[i]);
+            assert_memory_equal(pair.got.data + sum, pattern, sizes[i]);
+            assert_memory_equal(pair.peer_got.data + sum, pattern, sizes[i]);
+            sum += sizes[i];
         }
-        ends_destroy(&e);
     }
 }
 
 /* Finished and the first data in one delivery, and many records in another. */
 static void coalesced_records_are_all_read_in_one_call(void **state)
 {
-    (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        struct pair p;
-        uint8_t flight[4096];
-        int n;
+    const struct scene *scene = *state;
+    uint8_t flight[4096];
+    int n;
 
-        pair_open(&p, e.server, e.client, 0);
-        /* All but the last flight: our side must not be established before the data comes. */
-        while (SSL_in_init(p.peer)) {
-            n = BIO_read(p.peer_out, flight, sizeof flight);
-            if (n > 0)
-                pair_feed(&p, flight, (size_t)n);
-            (void)SSL_do_handshake(p.peer);
-            if (versions[v] == TLS1_2_VERSION && gw_tls_is_established(p.ours))
-                break; /* in TLS 1.2 the last flight is ours */
-        }
-        for (int i = 0; i < 100; i++)
-            pair_peer_write(&p, "0123456789", 10);
-        pair_pump(&p);
-        assert_true(gw_tls_is_established(p.ours));
-        assert_int_equal(p.got.size, 1000);
-        assert_memory_equal(p.got.data + 990, "0123456789", 10);
-        pair_close(&p);
-        ends_destroy(&e);
+    /* All but the last flight: our side must not be established before the data comes. */
+    while (SSL_in_init(pair.peer)) {
+        n = BIO_read(pair.peer_out, flight, sizeof flight);
+        if (n > 0)
+            pair_feed(&pair, flight, (size_t)n);
+        (void)SSL_do_handshake(pair.peer);
+        if (scene->version == TLS1_2_VERSION && gw_tls_is_established(pair.ours))
+            break; /* in TLS 1.2 the last flight is ours */
     }
+    for (int i = 0; i < 100; i++)
+        pair_peer_write(&pair, "0123456789", 10);
+    pair_pump(&pair);
+    assert_true(gw_tls_is_established(pair.ours));
+    assert_int_equal(pair.got.size, 1000);
+    assert_memory_equal(pair.got.data + 990, "0123456789", 10);
 }
 
 static void nothing_is_sealed_before_the_handshake_ends(void **state)
 {
-    struct ends e = ends_create(TLS1_3_VERSION);
     uint8_t out[GW_TLS_OUT_BYTES_MAX];
     struct gw_tls_io io = {.out = out, .out_capacity = sizeof out};
-    struct pair p;
 
     (void)state;
-    pair_open(&p, e.server, e.client, 0);
-    assert_false(gw_tls_seal(p.ours, &io, gw_bytes_text("early")));
-    gw_tls_shutdown(p.ours, &io);
+    assert_false(gw_tls_seal(pair.ours, &io, gw_bytes_text("early")));
+    gw_tls_shutdown(pair.ours, &io);
     assert_int_equal(io.out_bytes, 0);
-    pair_pump(&p); /* and no harm was done */
-    assert_true(gw_tls_is_established(p.ours));
-    pair_close(&p);
-    ends_destroy(&e);
+    pair_pump(&pair); /* and no harm was done */
+    assert_true(gw_tls_is_established(pair.ours));
 }
 
 static void a_seal_without_room_leaves_nothing_behind(void **state)
 {
+    uint8_t out[GW_TLS_OUT_BYTES_MAX];
+
     (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        uint8_t out[GW_TLS_OUT_BYTES_MAX];
-        struct pair p;
+    for (size_t room = 0; room < 100 + 22; room++) {
+        struct gw_tls_io io = {.out = out, .out_capacity = room + 7, .out_bytes = 7};
 
-        connect_pair(&p, &e, 0);
-        for (size_t room = 0; room < 100 + 22; room++) {
-            struct gw_tls_io io = {.out = out, .out_capacity = room + 7, .out_bytes = 7};
-
-            if (gw_tls_seal(p.ours, &io, gw_bytes_of(pattern, 100))) {
-                fail_msg("%zu bytes hold no record of 100", room);
-            }
-            assert_int_equal(io.out_bytes, 7);
+        if (gw_tls_seal(pair.ours, &io, gw_bytes_of(pattern, 100))) {
+            fail_msg("%zu bytes hold no record of 100", room);
         }
-        /* No sequence number was spent: the peer reads what comes next. */
-        assert_true(pair_seal(&p, "after", 5));
-        assert_int_equal(p.peer_got.size, 5);
-        pair_close(&p);
-        ends_destroy(&e);
+        assert_int_equal(io.out_bytes, 7);
     }
+    /* No sequence number was spent: the peer reads what comes next. */
+    assert_true(pair_seal(&pair, "after", 5));
+    assert_int_equal(pair.peer_got.size, 5);
 }
 
 static void the_largest_seal_fits_the_room_promised(void **state)
@@ -161,74 +164,55 @@ static void the_largest_seal_fits_the_room_promised(void **state)
 
     (void)state;
     for (size_t i = 0; i < GW_ARRAY_COUNT(suites); i++) {
-        struct ends e = ends_create(TLS1_2_VERSION);
-        struct pair p;
-
-        assert_true(SSL_CTX_set_strict_cipher_list(e.client, suites[i]));
-        connect_pair(&p, &e, 0);
-        assert_true(pair_seal(&p, pattern, sizeof pattern));
-        assert_int_equal(p.peer_got.size, sizeof pattern);
-        pair_close(&p);
-        ends_destroy(&e);
+        assert_true(SSL_CTX_set_strict_cipher_list(ends.client, suites[i]));
+        connect_again(0);
+        assert_true(pair_seal(&pair, pattern, sizeof pattern));
+        assert_int_equal(pair.peer_got.size, sizeof pattern);
     }
 }
 
 static void an_altered_record_ends_the_session(void **state)
 {
+    uint8_t record[128];
+    size_t size = 64;
+
     (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        uint8_t record[128];
-        size_t size = 64;
-
-        for (size_t at = 0; at < size; at++) {
-            struct pair p;
-
-            connect_pair(&p, &e, 0);
-            pair_peer_write(&p, "0123456789", 10);
-            size = (size_t)BIO_read(p.peer_out, record, sizeof record);
-            assert_in_range(size, 20, 100);
-            record[at] ^= 0x01;
-            pair_feed(&p, record, size);
-            assert_int_equal(p.got.size, 0);
-            if (at == 3 || at == 4) {
-                /* A longer record is waited for, a shorter one fails its check. */
-                assert_true(p.result == GW_TLS_WANT || p.result == GW_TLS_FAILED);
-            } else {
-                assert_int_equal(p.result, GW_TLS_FAILED);
-                assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
-                assert_false(pair_seal(&p, "x", 1));
-                /* It stays failed, whatever comes. */
-                pair_feed(&p, record, size);
-                assert_int_equal(p.result, GW_TLS_FAILED);
-            }
-            pair_close(&p);
+    for (size_t at = 0; at < size; at++) {
+        connect_again(0);
+        pair_peer_write(&pair, "0123456789", 10);
+        size = (size_t)BIO_read(pair.peer_out, record, sizeof record);
+        assert_in_range(size, 20, 100);
+        record[at] ^= 0x01;
+        pair_feed(&pair, record, size);
+        assert_int_equal(pair.got.size, 0);
+        if (at == 3 || at == 4) {
+            /* A longer record is waited for, a shorter one fails its check. */
+            assert_true(pair.result == GW_TLS_WANT || pair.result == GW_TLS_FAILED);
+        } else {
+            assert_int_equal(pair.result, GW_TLS_FAILED);
+            assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_RECORD);
+            assert_false(pair_seal(&pair, "x", 1));
+            /* It stays failed, whatever comes. */
+            pair_feed(&pair, record, size);
+            assert_int_equal(pair.result, GW_TLS_FAILED);
         }
-        ends_destroy(&e);
     }
 }
 
 static void a_replayed_record_ends_the_session(void **state)
 {
-    (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        uint8_t record[128];
-        struct pair p;
-        size_t size;
+    uint8_t record[128];
+    size_t size;
 
-        connect_pair(&p, &e, 0);
-        pair_peer_write(&p, "0123456789", 10);
-        size = (size_t)BIO_read(p.peer_out, record, sizeof record);
-        pair_feed(&p, record, size);
-        assert_int_equal(p.got.size, 10);
-        pair_feed(&p, record, size);
-        assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
-        assert_int_equal(p.got.size, 10);
-        pair_close(&p);
-        ends_destroy(&e);
-    }
+    (void)state;
+    pair_peer_write(&pair, "0123456789", 10);
+    size = (size_t)BIO_read(pair.peer_out, record, sizeof record);
+    pair_feed(&pair, record, size);
+    assert_int_equal(pair.got.size, 10);
+    pair_feed(&pair, record, size);
+    assert_int_equal(pair.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_RECORD);
+    assert_int_equal(pair.got.size, 10);
 }
 
 /* RFC 8446 5.2 and RFC 5246 6.2.3: longer than any record may be. */
@@ -237,89 +221,61 @@ static void a_record_beyond_the_limit_is_refused_at_its_header(void **state)
     static const uint8_t header[] = {0x17, 0x03, 0x03, 0xff, 0xff};
 
     (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        struct pair p;
-
-        connect_pair(&p, &e, 0);
-        pair_feed(&p, header, sizeof header);
-        assert_int_equal(p.result, GW_TLS_FAILED);
-        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_RECORD);
-        assert_non_null(strstr(gw_tls_failure(p.ours), "longer"));
-        pair_close(&p);
-        ends_destroy(&e);
-    }
+    pair_feed(&pair, header, sizeof header);
+    assert_int_equal(pair.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_RECORD);
+    assert_non_null(strstr(gw_tls_failure(pair.ours), "longer"));
 }
 
 static void the_peers_goodbye_is_answered_once(void **state)
 {
-    (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        struct pair p;
-        size_t sent;
+    size_t sent;
 
-        connect_pair(&p, &e, 0);
-        pair_peer_write(&p, "last words", 10);
-        assert_int_equal(SSL_shutdown(p.peer), 0);
-        pair_pump(&p);
-        assert_int_equal(p.result, GW_TLS_CLOSED);
-        assert_int_equal(p.got.size, 10);
-        assert_int_equal(p.peer_error, SSL_ERROR_ZERO_RETURN);
-        assert_int_equal(SSL_shutdown(p.peer), 1);
-        sent = p.sent.size;
-        pair_feed(&p, "anything", 8);
-        assert_int_equal(p.result, GW_TLS_CLOSED);
-        pair_shutdown(&p);
-        assert_int_equal(p.sent.size, sent);
-        assert_false(pair_seal(&p, "x", 1));
-        assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_NONE);
-        pair_close(&p);
-        ends_destroy(&e);
-    }
+    (void)state;
+    pair_peer_write(&pair, "last words", 10);
+    assert_int_equal(SSL_shutdown(pair.peer), 0);
+    pair_pump(&pair);
+    assert_int_equal(pair.result, GW_TLS_CLOSED);
+    assert_int_equal(pair.got.size, 10);
+    assert_int_equal(pair.peer_error, SSL_ERROR_ZERO_RETURN);
+    assert_int_equal(SSL_shutdown(pair.peer), 1);
+    sent = pair.sent.size;
+    pair_feed(&pair, "anything", 8);
+    assert_int_equal(pair.result, GW_TLS_CLOSED);
+    pair_shutdown(&pair);
+    assert_int_equal(pair.sent.size, sent);
+    assert_false(pair_seal(&pair, "x", 1));
+    assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_NONE);
 }
 
 static void our_goodbye_still_lets_the_peer_finish(void **state)
 {
-    (void)state;
-    for (size_t v = 0; v < GW_ARRAY_COUNT(versions); v++) {
-        struct ends e = ends_create(versions[v]);
-        struct pair p;
-        size_t sent;
+    size_t sent;
 
-        connect_pair(&p, &e, 0);
-        pair_shutdown(&p);
-        assert_int_equal(p.peer_error, SSL_ERROR_ZERO_RETURN);
-        assert_false(pair_seal(&p, "x", 1));
-        sent = p.sent.size;
-        pair_peer_write(&p, "on my way", 9);
-        assert_int_equal(SSL_shutdown(p.peer), 1);
-        pair_pump(&p);
-        assert_int_equal(p.got.size, 9);
-        assert_int_equal(p.result, GW_TLS_CLOSED);
-        assert_int_equal(p.sent.size, sent); /* theirs was the answer to ours */
-        pair_close(&p);
-        ends_destroy(&e);
-    }
+    (void)state;
+    pair_shutdown(&pair);
+    assert_int_equal(pair.peer_error, SSL_ERROR_ZERO_RETURN);
+    assert_false(pair_seal(&pair, "x", 1));
+    sent = pair.sent.size;
+    pair_peer_write(&pair, "on my way", 9);
+    assert_int_equal(SSL_shutdown(pair.peer), 1);
+    pair_pump(&pair);
+    assert_int_equal(pair.got.size, 9);
+    assert_int_equal(pair.result, GW_TLS_CLOSED);
+    assert_int_equal(pair.sent.size, sent); /* theirs was the answer to ours */
 }
 
 static void keys_are_updated_both_ways_on_request(void **state)
 {
-    struct ends e = ends_create(TLS1_3_VERSION);
-    struct pair p;
-
     (void)state;
-    connect_pair(&p, &e, 0);
     for (size_t i = 1; i <= 5; i++) {
-        assert_true(SSL_key_update(p.peer, SSL_KEY_UPDATE_REQUESTED));
-        pair_peer_write(&p, "up", 2);
-        pair_pump(&p);
-        assert_true(pair_seal(&p, "down", 4)); /* carries our own KeyUpdate in front */
-        assert_int_equal(p.got.size, 2 * i);
-        assert_int_equal(p.peer_got.size, 4 * i);
+        assert_true(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED));
+        pair_peer_write(&pair, "up", 2);
+        pair_pump(&pair);
+        assert_true(pair_seal(&pair, "down", 4)); /* carries our own KeyUpdate in front */
+        assert_int_equal(pair.got.size, 2 * i);
+        assert_int_equal(pair.peer_got.size, 4 * i);
     }
-    pair_close(&p);
-    ends_destroy(&e);
 }
 
 /*
@@ -358,27 +314,15 @@ static size_t seal_as_client(const struct pair *p, uint8_t type, const void *dat
     return 13 + sealed;
 }
 
-static void connect_gcm(struct pair *p, struct ends *e)
-{
-    *e = ends_create(TLS1_2_VERSION);
-    assert_true(SSL_CTX_set_strict_cipher_list(e->client, "ECDHE-RSA-AES128-GCM-SHA256"));
-    connect_pair(p, e, 0);
-}
-
 static void a_record_sealed_by_the_test_is_read(void **state)
 {
-    struct ends e;
-    struct pair p;
     uint8_t record[64];
 
     (void)state;
-    connect_gcm(&p, &e);
-    pair_feed(&p, record, seal_as_client(&p, 0x17, "hello", 5, record));
-    assert_int_equal(p.result, GW_TLS_WANT);
-    assert_int_equal(p.got.size, 5);
-    assert_memory_equal(p.got.data, "hello", 5);
-    pair_close(&p);
-    ends_destroy(&e);
+    pair_feed(&pair, record, seal_as_client(&pair, 0x17, "hello", 5, record));
+    assert_int_equal(pair.result, GW_TLS_WANT);
+    assert_int_equal(pair.got.size, 5);
+    assert_memory_equal(pair.got.data, "hello", 5);
 }
 
 static void renegotiation_is_refused(void **state)
@@ -386,55 +330,41 @@ static void renegotiation_is_refused(void **state)
     /* The shortest ClientHello: one suite, one compression method, no extension. */
     uint8_t hello[45] = {
         1, 0, 0, 41, 3, 3, [38] = 0, [39] = 0, [40] = 2, [41] = 0xc0, [42] = 0x2f, [43] = 1};
-    struct ends e;
-    struct pair p;
     uint8_t record[128];
 
     (void)state;
-    connect_gcm(&p, &e);
-    pair_feed(&p, record, seal_as_client(&p, 0x16, hello, sizeof hello, record));
-    assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_non_null(strstr(gw_tls_failure(p.ours), "renegotiate"));
-    pair_pump(&p);
-    assert_int_equal(ERR_GET_REASON(p.peer_reason), SSL_R_TLSV1_ALERT_NO_RENEGOTIATION);
-    pair_close(&p);
-    ends_destroy(&e);
+    pair_feed(&pair, record, seal_as_client(&pair, 0x16, hello, sizeof hello, record));
+    assert_int_equal(pair.result, GW_TLS_FAILED);
+    assert_non_null(strstr(gw_tls_failure(pair.ours), "renegotiate"));
+    pair_pump(&pair);
+    assert_int_equal(ERR_GET_REASON(pair.peer_reason), SSL_R_TLSV1_ALERT_NO_RENEGOTIATION);
 }
 
 static void a_fatal_alert_is_understood(void **state)
 {
     static const uint8_t internal_error[] = {2, 80};
     static const uint8_t unassigned[] = {2, 201};
-    struct ends e;
-    struct pair p;
     uint8_t record[64];
 
     (void)state;
-    connect_gcm(&p, &e);
-    pair_feed(&p, record, seal_as_client(&p, 0x15, internal_error, 2, record));
-    assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_PEER_ALERT);
-    assert_non_null(strstr(gw_tls_failure(p.ours), "internal_error"));
-    pair_close(&p);
-    ends_destroy(&e);
-
-    connect_gcm(&p, &e);
-    pair_feed(&p, record, seal_as_client(&p, 0x15, unassigned, 2, record));
-    assert_int_equal(p.result, GW_TLS_FAILED);
-    assert_int_equal(gw_tls_failure_kind(p.ours), GW_TLS_FAILURE_PEER_ALERT);
-    pair_close(&p);
-    ends_destroy(&e);
+    pair_feed(&pair, record, seal_as_client(&pair, 0x15, internal_error, 2, record));
+    assert_int_equal(pair.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_PEER_ALERT);
+    assert_non_null(strstr(gw_tls_failure(pair.ours), "internal_error"));
+    connect_again(0);
+    pair_feed(&pair, record, seal_as_client(&pair, 0x15, unassigned, 2, record));
+    assert_int_equal(pair.result, GW_TLS_FAILED);
+    assert_int_equal(gw_tls_failure_kind(pair.ours), GW_TLS_FAILURE_PEER_ALERT);
 }
 
 static void sessions_take_turns_on_one_context(void **state)
 {
     enum { SESSIONS = 50 };
-    struct ends e = ends_create(TLS1_3_VERSION);
     static struct pair pairs[SESSIONS];
 
     (void)state;
     for (size_t i = 0; i < SESSIONS; i++)
-        pair_open(&pairs[i], e.server, e.client, 0);
+        pair_open(&pairs[i], ends.server, ends.client, 0);
     for (size_t i = 0; i < SESSIONS; i++)
         pair_pump(&pairs[i]);
     for (size_t round = 0; round < 3; round++) {
@@ -453,27 +383,32 @@ static void sessions_take_turns_on_one_context(void **state)
         assert_int_equal(pairs[i].got.size, 6);
         pair_close(&pairs[i]);
     }
-    ends_destroy(&e);
 }
+
+/* clang-format off */
+#define IN(scene, test) {#test " in " #scene, test, set_up, tear_down, &(scene)}
+/* clang-format on */
+#define IN_BOTH(test) IN(tls_12, test), IN(tls_13, test)
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_of_any_size_arrives_both_ways_at_every_cut),
-        cmocka_unit_test(coalesced_records_are_all_read_in_one_call),
-        cmocka_unit_test(nothing_is_sealed_before_the_handshake_ends),
-        cmocka_unit_test(a_seal_without_room_leaves_nothing_behind),
-        cmocka_unit_test(the_largest_seal_fits_the_room_promised),
-        cmocka_unit_test(an_altered_record_ends_the_session),
-        cmocka_unit_test(a_replayed_record_ends_the_session),
-        cmocka_unit_test(a_record_beyond_the_limit_is_refused_at_its_header),
-        cmocka_unit_test(the_peers_goodbye_is_answered_once),
-        cmocka_unit_test(our_goodbye_still_lets_the_peer_finish),
-        cmocka_unit_test(keys_are_updated_both_ways_on_request),
-        cmocka_unit_test(a_record_sealed_by_the_test_is_read),
-        cmocka_unit_test(renegotiation_is_refused),
-        cmocka_unit_test(a_fatal_alert_is_understood),
-        cmocka_unit_test(sessions_take_turns_on_one_context),
+        IN_BOTH(data_of_any_size_arrives_both_ways_at_every_cut),
+        IN(new_12, coalesced_records_are_all_read_in_one_call),
+        IN(new_13, coalesced_records_are_all_read_in_one_call),
+        IN(new_13, nothing_is_sealed_before_the_handshake_ends),
+        IN_BOTH(a_seal_without_room_leaves_nothing_behind),
+        IN(tls_12, the_largest_seal_fits_the_room_promised),
+        IN_BOTH(an_altered_record_ends_the_session),
+        IN_BOTH(a_replayed_record_ends_the_session),
+        IN_BOTH(a_record_beyond_the_limit_is_refused_at_its_header),
+        IN_BOTH(the_peers_goodbye_is_answered_once),
+        IN_BOTH(our_goodbye_still_lets_the_peer_finish),
+        IN(tls_13, keys_are_updated_both_ways_on_request),
+        IN(gcm_12, a_record_sealed_by_the_test_is_read),
+        IN(gcm_12, renegotiation_is_refused),
+        IN(gcm_12, a_fatal_alert_is_understood),
+        IN(new_13, sessions_take_turns_on_one_context),
     };
 
     server_choose(argc, argv);
