@@ -19,21 +19,18 @@ static void segment_under_another_number_is_damage(void **state)
 {
     struct gw_journal_writer *writer;
     struct kit_found found;
-    struct kit_dir dir;
     char from[256], to[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     gw_journal_writer_close(writer, true);
-    kit_segment_path(from, &dir, 1);
-    kit_segment_path(to, &dir, 5);
+    kit_segment_path(from, &kit_dir, 1);
+    kit_segment_path(to, &kit_dir, 5);
     assert_int_equal(rename(from, to), 0);
-    found = kit_read(&dir, beginning);
+    found = kit_read(&kit_dir, beginning);
     assert_int_equal(found.records, 0);
     assert_true(found.damaged_bytes > 0);
-    kit_dir_remove(&dir);
 }
 
 /* Half a mark is none; what the log itself proves is there all the same. */
@@ -70,29 +67,26 @@ static void sealed_mark_of_another_format_is_none(void **state)
 {
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     uint8_t *mark;
     char path[256];
     size_t size;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
-    kit_put_at(&dir, (struct gw_journal_position){1, GW_SEGMENT_DATA_AT},
+    kit_put_at(&kit_dir, (struct gw_journal_position){1, GW_SEGMENT_DATA_AT},
                gw_bytes_text("no batch"));
     gw_journal_writer_close(writer, false);
-    (void)snprintf(path, sizeof path, "%s/mark", dir.path);
+    (void)snprintf(path, sizeof path, "%s/mark", kit_dir.path);
     mark = kit_file_read(path, &size);
     assert_int_equal(size, 48);
     gw_store_le64(mark + 40, 2);
     gw_store_le64(mark + 8, XXH3_64bits(mark + 16, size - 16));
     kit_file_write(path, mark, size);
     free(mark);
-    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, &recovery), true);
+    gw_journal_writer_close(kit_writer(&kit_dir, 1 << 20, NULL, &recovery), true);
     assert_int_equal(recovery.damaged_ranges, 0); /* it proves nothing: what is there is a tail */
     assert_true(recovery.tail_bytes > 0);
-    kit_dir_remove(&dir);
 }
 
 static void batch_that_stands_twice_is_given_out_once(void **state)
@@ -100,19 +94,16 @@ static void batch_that_stands_twice_is_given_out_once(void **state)
     uint8_t buffer[256];
     struct gw_journal_writer *writer;
     struct kit_found found;
-    struct kit_dir dir;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
-    kit_put_at(&dir, kit_place(&dir, writer), kit_batch(buffer, writer, 0, 1, 0, 1));
+    kit_put_at(&kit_dir, kit_place(&kit_dir, writer), kit_batch(buffer, writer, 0, 1, 0, 1));
     gw_journal_writer_close(writer, false);
-    found = kit_read(&dir, beginning);
+    found = kit_read(&kit_dir, beginning);
     assert_int_equal(found.batches, 1);
     assert_true(found.in_order);
     assert_int_equal(found.damages, 0);
-    kit_dir_remove(&dir);
 }
 
 /* Who had read all of a segment misses nothing when it is deleted; who had not is told. */
@@ -120,31 +111,28 @@ static void position_at_the_end_of_a_deleted_segment_misses_nothing(void **state
 {
     struct gw_journal_position end;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     char path[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     gw_journal_writer_close(writer, true);
-    end = kit_read(&dir, beginning).after;
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    end = kit_read(&kit_dir, beginning).after;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     gw_journal_writer_close(writer, true);
-    kit_segment_path(path, &dir, 1);
+    kit_segment_path(path, &kit_dir, 1);
     assert_int_equal(unlink(path), 0);
     end.offset += GW_BATCH_HEADER_BYTES + 8; /* behind the closing batch, which says one lane */
-    assert_int_equal(kit_read(&dir, end).deletions, 0);
-    assert_int_equal(kit_read(&dir, end).batches, 1);
+    assert_int_equal(kit_read(&kit_dir, end).deletions, 0);
+    assert_int_equal(kit_read(&kit_dir, end).batches, 1);
     end.offset = GW_SEGMENT_DATA_AT;
-    assert_int_equal(kit_read(&dir, end).deletions, 1);
-    kit_segment_path(path, &dir, 2); /* without a header nobody knows what came before */
-    kit_put_at(&dir, (struct gw_journal_position){2, 0}, gw_bytes_text("no header"));
-    kit_put_at(&dir, (struct gw_journal_position){2, GW_SEGMENT_HEADER_BYTES},
+    assert_int_equal(kit_read(&kit_dir, end).deletions, 1);
+    kit_segment_path(path, &kit_dir, 2); /* without a header nobody knows what came before */
+    kit_put_at(&kit_dir, (struct gw_journal_position){2, 0}, gw_bytes_text("no header"));
+    kit_put_at(&kit_dir, (struct gw_journal_position){2, GW_SEGMENT_HEADER_BYTES},
                gw_bytes_text("no header"));
-    assert_int_equal(kit_read(&dir, end).deletions, 1);
-    kit_dir_remove(&dir);
+    assert_int_equal(kit_read(&kit_dir, end).deletions, 1);
 }
 
 static void empty_directory_has_an_end_and_no_beginning(void **state)
@@ -152,13 +140,11 @@ static void empty_directory_has_an_end_and_no_beginning(void **state)
     static const struct gw_journal_position far = {.segment = 7, .offset = 9000};
     static const enum gw_journal_from places[] = {GW_JOURNAL_FROM_BEGINNING, GW_JOURNAL_FROM_END,
                                                   GW_JOURNAL_FROM_POSITION};
-    struct kit_dir dir;
 
     (void)state;
-    kit_dir_make(&dir);
     for (size_t i = 0; i < GW_ARRAY_COUNT(places); i++) {
         const struct gw_journal_reader_options options = {
-            .path = dir.path, .from = places[i], .position = far, .io = &gw_journal_io_system};
+            .path = kit_dir.path, .from = places[i], .position = far, .io = &gw_journal_io_system};
         struct gw_journal_reader *reader;
         struct gw_journal_item item;
         char why[256];
@@ -168,7 +154,6 @@ static void empty_directory_has_an_end_and_no_beginning(void **state)
         assert_int_equal(item.kind, GW_JOURNAL_END);
         gw_journal_reader_close(reader);
     }
-    kit_dir_remove(&dir);
 }
 
 static void mark_is_good_for_one_wait(void **state)
@@ -176,20 +161,17 @@ static void mark_is_good_for_one_wait(void **state)
     struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING};
     struct gw_journal_reader *reader;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     char why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    options.path = dir.path;
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    options.path = kit_dir.path;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof why), 0);
     assert_true(gw_journal_reader_wait(reader, 0));
     assert_false(gw_journal_reader_wait(reader, 0)); /* nobody has read; nobody shall spin */
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static void lock_without_a_name_in_it_is_held_all_the_same(void **state)
@@ -197,20 +179,17 @@ static void lock_without_a_name_in_it_is_held_all_the_same(void **state)
     struct gw_journal_options options = {.segment_bytes = 1 << 20};
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer, *second;
-    struct kit_dir dir;
     char path[256], why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    options.path = dir.path;
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
-    (void)snprintf(path, sizeof path, "%s/lock", dir.path);
+    options.path = kit_dir.path;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
+    (void)snprintf(path, sizeof path, "%s/lock", kit_dir.path);
     assert_int_equal(truncate(path, 0), 0); /* opened by nobody: its lock is of the open file */
     assert_int_equal(gw_journal_writer_open(&options, &second, &recovery, why, sizeof why),
                      -EWOULDBLOCK);
     assert_non_null(strstr(why, "unknown"));
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static int count_good(void *visitor, const char *name, int err, struct gw_journal_position position)
@@ -231,28 +210,26 @@ static void the_earliest_of_several_cursors_counts(void **state)
     struct gw_journal_recovery recovery;
     struct gw_journal_writer_stat stat;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     char path[256], name[8], why[256];
     int good = 0;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     for (uint64_t sequence = 1; sequence <= CURSORS; sequence++)
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 160), 0);
     gw_journal_writer_close(writer, true);
     for (uint64_t i = 0; i < CURSORS; i++) {
         (void)snprintf(name, sizeof name, "c%d", (int)i);
         assert_int_equal(
-            gw_cursor_commit(NULL, dir.path, name,
+            gw_cursor_commit(NULL, kit_dir.path, name,
                              (struct gw_journal_position){1 + i * 5 % CURSORS, GW_SEGMENT_DATA_AT}),
             0);
     }
-    (void)snprintf(path, sizeof path, "%s/cursors/no name", dir.path); /* nobody's cursor */
+    (void)snprintf(path, sizeof path, "%s/cursors/no name", kit_dir.path); /* nobody's cursor */
     kit_file_write(path, "", 0);
-    assert_int_equal(gw_cursor_list(NULL, dir.path, count_good, &good), 0);
+    assert_int_equal(gw_cursor_list(NULL, kit_dir.path, count_good, &good), 0);
     assert_int_equal(good, CURSORS);
-    options.path = dir.path;
+    options.path = kit_dir.path;
     assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof why), 0);
     assert_true(recovery.stalled); /* more than it may have, and c0 needs all of it */
     gw_journal_writer_retain(writer);
@@ -261,21 +238,20 @@ static void the_earliest_of_several_cursors_counts(void **state)
     assert_int_equal(stat.segments_deleted, 0);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), -EDQUOT);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(segment_under_another_number_is_damage),
+        KIT_TEST(segment_under_another_number_is_damage),
         cmocka_unit_test(mark_with_a_flipped_bit_is_none),
-        cmocka_unit_test(sealed_mark_of_another_format_is_none),
-        cmocka_unit_test(batch_that_stands_twice_is_given_out_once),
-        cmocka_unit_test(position_at_the_end_of_a_deleted_segment_misses_nothing),
-        cmocka_unit_test(empty_directory_has_an_end_and_no_beginning),
-        cmocka_unit_test(mark_is_good_for_one_wait),
-        cmocka_unit_test(lock_without_a_name_in_it_is_held_all_the_same),
-        cmocka_unit_test(the_earliest_of_several_cursors_counts),
+        KIT_TEST(sealed_mark_of_another_format_is_none),
+        KIT_TEST(batch_that_stands_twice_is_given_out_once),
+        KIT_TEST(position_at_the_end_of_a_deleted_segment_misses_nothing),
+        KIT_TEST(empty_directory_has_an_end_and_no_beginning),
+        KIT_TEST(mark_is_good_for_one_wait),
+        KIT_TEST(lock_without_a_name_in_it_is_held_all_the_same),
+        KIT_TEST(the_earliest_of_several_cursors_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

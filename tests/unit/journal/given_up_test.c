@@ -80,51 +80,43 @@ static void kill_and_lose_the_orphan(const struct kit_dir *dir, struct kit_disk 
 /* A reader that was in it, went away with its cursor, and comes back when it is gone. */
 static void cursor_is_good_when_the_segment_is_gone(void **state)
 {
-    struct kit_dir dir;
-    struct kit_disk disk;
     struct kit_found found;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct gw_journal_position cursor;
 
     (void)state;
-    kit_dir_make(&dir);
-    reader = reader_beside_an_orphan(&dir, &disk, &writer, &found);
+    reader = reader_beside_an_orphan(&kit_dir, &kit_disk, &writer, &found);
     cursor = end_of(reader);
     gw_journal_reader_close(reader);
-    kill_and_lose_the_orphan(&dir, &disk, writer);
-    disk.io.rename = kit_rename_has_no_room; /* the next life has no segment either */
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
-    found = kit_read(&dir, cursor);
+    kill_and_lose_the_orphan(&kit_dir, &kit_disk, writer);
+    kit_disk.io.rename = kit_rename_has_no_room; /* the next life has no segment either */
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
+    found = kit_read(&kit_dir, cursor);
     assert_int_equal(found.damages, 0);
-    assert_int_equal(found.batches,
-                     1); /* the one that nobody was told of, and recovery has found */
+    assert_int_equal(found.batches, 1); /* that nobody was told of, and recovery has found */
     assert_int_equal(found.last[0], 2);
-    kit_disk_init(&disk);
+    kit_disk_init(&kit_disk);
     assert_int_equal(kit_write(writer, 0, 1, 0, 3), 0);
-    found = kit_read(&dir, cursor);
+    found = kit_read(&kit_dir, cursor);
     assert_int_equal(found.damages, 0);
     assert_int_equal(found.batches, 2);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 /* The same with a reader that stays: the next life begins another segment of that number. */
 static void reader_that_stays_reads_the_next_one_of_that_number(void **state)
 {
-    struct kit_dir dir;
-    struct kit_disk disk;
     struct kit_found found;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
 
     (void)state;
-    kit_dir_make(&dir);
-    reader = reader_beside_an_orphan(&dir, &disk, &writer, &found);
+    reader = reader_beside_an_orphan(&kit_dir, &kit_disk, &writer, &found);
     assert_false(gw_journal_reader_wait(reader, 0));
-    kill_and_lose_the_orphan(&dir, &disk, writer);
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
-    assert_true(is_there(&dir, 2));
+    kill_and_lose_the_orphan(&kit_dir, &kit_disk, writer);
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
+    assert_true(is_there(&kit_dir, 2));
     kit_drain(reader, &found);
     assert_int_equal(found.batches, 2); /* as above */
     found.last[0] = 0;                  /* the next epoch counts from 1 */
@@ -139,7 +131,6 @@ static void reader_that_stays_reads_the_next_one_of_that_number(void **state)
     assert_int_equal(found.damages, 0);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static int fdatasync_fails(void *context, int fd)
@@ -152,8 +143,6 @@ static int fdatasync_fails(void *context, int fd)
 /* A disk that takes segments and syncs nothing in them, for as many tries as a night has. */
 static void tries_leave_no_segments_behind(void **state)
 {
-    struct kit_dir dir;
-    struct kit_disk disk;
     struct gw_journal_writer *writer;
     struct gw_journal_writer_stat stat;
     struct gw_journal_reader *reader;
@@ -161,14 +150,12 @@ static void tries_leave_no_segments_behind(void **state)
     struct gw_journal_position end;
 
     (void)state;
-    kit_dir_make(&dir);
-    kit_disk_init(&disk);
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 3), 0);
-    reader = reader_of(&dir);
+    reader = reader_of(&kit_dir);
     kit_drain(reader, &found);
     end = end_of(reader);
-    disk.io.fdatasync = fdatasync_fails;
+    kit_disk.io.fdatasync = fdatasync_fails;
     for (int tries = 0; tries < 100; tries++) {
         assert_int_equal(kit_write(writer, 0, 2, 1, 3), -EIO);
         gw_journal_writer_stat(writer, &stat);
@@ -178,7 +165,7 @@ static void tries_leave_no_segments_behind(void **state)
         end = end_of(reader);
         assert_memory_equal(&stat.durable, &end, sizeof end);
     }
-    kit_disk_init(&disk);
+    kit_disk_init(&kit_disk);
     assert_int_equal(kit_write(writer, 0, 2, 1, 3), 0);
     kit_drain(reader, &found);
     assert_int_equal(found.batches, 2);
@@ -187,41 +174,35 @@ static void tries_leave_no_segments_behind(void **state)
     assert_int_equal(stat.segments, 2);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 /* Where retention has deleted the one before, its number must not return: it stays. */
 static void segment_without_a_predecessor_stays(void **state)
 {
-    struct kit_dir dir;
-    struct kit_disk disk;
     struct gw_journal_writer *writer;
     struct gw_journal_writer_stat stat;
 
     (void)state;
-    kit_dir_make(&dir);
-    kit_disk_init(&disk);
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
-    disk.io.fdatasync = fdatasync_fails;
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
+    kit_disk.io.fdatasync = fdatasync_fails;
     assert_int_equal(kit_write(writer, 0, 1, 0, 3), -EIO);
-    assert_true(is_there(&dir, 1));
+    assert_true(is_there(&kit_dir, 1));
     gw_journal_writer_stat(writer, &stat);
     assert_int_equal(stat.segments, 1);
     assert_int_equal(stat.failures, 2);
-    kit_disk_init(&disk);
+    kit_disk_init(&kit_disk);
     assert_int_equal(kit_write(writer, 0, 1, 0, 3), 0);
-    assert_int_equal(kit_read(&dir, beginning).batches, 1);
+    assert_int_equal(kit_read(&kit_dir, beginning).batches, 1);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cursor_is_good_when_the_segment_is_gone),
-        cmocka_unit_test(reader_that_stays_reads_the_next_one_of_that_number),
-        cmocka_unit_test(tries_leave_no_segments_behind),
-        cmocka_unit_test(segment_without_a_predecessor_stays),
+        KIT_TEST(cursor_is_good_when_the_segment_is_gone),
+        KIT_TEST(reader_that_stays_reads_the_next_one_of_that_number),
+        KIT_TEST(tries_leave_no_segments_behind),
+        KIT_TEST(segment_without_a_predecessor_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

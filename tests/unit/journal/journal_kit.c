@@ -179,6 +179,24 @@ void kit_disk_init(struct kit_disk *disk)
     disk->io.wall_us = disk_wall_us;
 }
 
+struct kit_dir kit_dir;
+struct kit_disk kit_disk;
+
+int kit_set_up(void **state)
+{
+    (void)state;
+    kit_dir_make(&kit_dir);
+    kit_disk_init(&kit_disk);
+    return 0;
+}
+
+int kit_tear_down(void **state)
+{
+    (void)state;
+    kit_dir_remove(&kit_dir);
+    return 0;
+}
+
 static struct gw_record record_of(uint32_t lane, uint64_t sequence, uint32_t index, char value[64])
 {
     int length = snprintf(value, 64, "%" PRIu32 "-%" PRIu64 "-%" PRIu32, lane, sequence, index);

@@ -54,6 +54,14 @@ struct kit_disk {
 
 void kit_disk_init(struct kit_disk *disk);
 
+/* What most tests have, each anew: a directory, and a disk that works until it is told otherwise.
+ */
+extern struct kit_dir kit_dir;
+extern struct kit_disk kit_disk;
+int kit_set_up(void **state);
+int kit_tear_down(void **state);
+#define KIT_TEST(test) cmocka_unit_test_setup_teardown(test, kit_set_up, kit_tear_down)
+
 /* Seals one batch of `count` pin writes into `buffer`; record i of it has the value "LANE-SEQ-i".
  */
 struct gw_bytes kit_batch(uint8_t *buffer, const struct gw_journal_writer *writer, uint32_t lane,

@@ -25,15 +25,13 @@ static struct gw_journal_reader *reader_from(const struct kit_dir *dir, enum gw_
 
 static void reader_follows_a_living_writer_across_rolls(void **state)
 {
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct kit_found found = {.in_order = true};
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
-    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    reader = reader_from(&kit_dir, GW_JOURNAL_FROM_BEGINNING, beginning);
     kit_drain(reader, &found);
     for (uint64_t sequence = 1; sequence <= 100; sequence++) {
         assert_false(gw_journal_reader_wait(reader, 0));
@@ -48,7 +46,7 @@ static void reader_follows_a_living_writer_across_rolls(void **state)
     gw_journal_writer_close(writer, true);
     kit_drain(reader, &found);
     assert_int_equal(found.batches, 100);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     kit_drain(reader, &found);
     found.last[2] = 0; /* a new epoch counts from 1 again */
     assert_int_equal(kit_write(writer, 2, 1, 0, 10), 0);
@@ -58,7 +56,6 @@ static void reader_follows_a_living_writer_across_rolls(void **state)
     assert_true(found.in_order);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 /*
@@ -68,7 +65,6 @@ static void reader_follows_a_living_writer_across_rolls(void **state)
  */
 static void reader_that_retention_overtakes_is_told(void **state)
 {
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct kit_found found = {.in_order = true};
@@ -76,21 +72,20 @@ static void reader_that_retention_overtakes_is_told(void **state)
     char path[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
-    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    reader = reader_from(&kit_dir, GW_JOURNAL_FROM_BEGINNING, beginning);
     kit_drain(reader, &found);
     assert_int_equal(found.batches, 1);
     gw_journal_writer_close(writer, false);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
-    while (kit_read(&dir, beginning).after.segment < 4) {
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    while (kit_read(&kit_dir, beginning).after.segment < 4) {
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
         sequence++;
     }
     newest = sequence - 1;
     for (uint64_t number = 1; number <= 3; number++) {
-        kit_segment_path(path, &dir, number);
+        kit_segment_path(path, &kit_dir, number);
         assert_int_equal(unlink(path), 0);
     }
     memset(found.last, 0, sizeof(found.last)); /* the new epoch counts from 1 */
@@ -100,7 +95,6 @@ static void reader_that_retention_overtakes_is_told(void **state)
     assert_int_equal(found.last[0], newest);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static bool no_descriptor_is_left;
@@ -121,25 +115,21 @@ static void reader_that_cannot_ask_for_the_writer_reads_nothing(void **state)
     struct gw_journal_io io = gw_journal_io_system;
     struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING, .io = &io};
     struct kit_found found = {.in_order = true};
-    struct kit_dir dir;
-    struct kit_disk disk;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct gw_journal_item item;
     char why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    kit_disk_init(&disk);
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
-    disk.only_data = disk.fail_forever = true;
-    disk.calls = 0;
-    disk.fail_at = 2; /* the second batch is written, and not synced */
-    disk.fail_with = -EIO;
+    kit_disk.only_data = kit_disk.fail_forever = true;
+    kit_disk.calls = 0;
+    kit_disk.fail_at = 2; /* the second batch is written, and not synced */
+    kit_disk.fail_with = -EIO;
     assert_int_equal(kit_write(writer, 0, 2, 1, 1), -EIO);
     io.open = open_but_no_lock;
-    options.path = dir.path;
+    options.path = kit_dir.path;
     no_descriptor_is_left = true;
     assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), 0);
     assert_int_equal(gw_journal_reader_next(reader, &item), -EMFILE);
@@ -149,7 +139,6 @@ static void reader_that_cannot_ask_for_the_writer_reads_nothing(void **state)
     assert_int_equal(found.damages, 0);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, false);
-    kit_dir_remove(&dir);
 }
 
 static ssize_t read_fails(void *context, int fd, void *buffer, size_t bytes, uint64_t offset)
@@ -174,19 +163,17 @@ static void reader_of_a_dead_disk_says_why(void **state)
 {
     struct gw_journal_io io = gw_journal_io_system;
     struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING, .io = &io};
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct gw_journal_item item;
     char why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     gw_journal_writer_close(writer, true);
     io.pread = read_fails;
-    options.path = dir.path;
+    options.path = kit_dir.path;
     assert_int_equal(gw_journal_reader_open(&options, &reader, why, sizeof(why)), 0);
     io.size = size_fails;
     assert_int_equal(gw_journal_reader_next(reader, &item), -EIO);
@@ -194,17 +181,14 @@ static void reader_of_a_dead_disk_says_why(void **state)
     assert_int_equal(gw_journal_reader_next(reader, &item), 0);
     assert_int_equal(item.kind, GW_JOURNAL_DAMAGE);
     gw_journal_reader_close(reader);
-    kit_dir_remove(&dir);
 }
 
 static void reader_from_the_end_sees_only_what_comes(void **state)
 {
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     for (int alive = 1; alive >= 0; alive--) {
         struct kit_found found = {.in_order = true};
         struct gw_journal_reader *reader;
@@ -213,46 +197,43 @@ static void reader_from_the_end_sees_only_what_comes(void **state)
         assert_int_equal(kit_write(writer, 1, 1, 0, 5), 0);
         if (!alive)
             gw_journal_writer_close(writer, false);
-        reader = reader_from(&dir, GW_JOURNAL_FROM_END, beginning);
+        reader = reader_from(&kit_dir, GW_JOURNAL_FROM_END, beginning);
         kit_drain(reader, &found);
         assert_int_equal(found.records, 0);
         if (!alive)
-            writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+            writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
         assert_int_equal(kit_write(writer, 0, alive ? 2 : 1, alive ? 1 : 0, 5), 0);
         kit_drain(reader, &found);
         assert_int_equal(found.records, 5);
         assert_int_equal(found.damages, 0);
         gw_journal_reader_close(reader);
         gw_journal_writer_close(writer, true);
-        writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+        writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     }
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 /* A consumer that dies after every third batch, before or after its commit. */
 static void cursor_gives_every_batch_at_least_once(void **state)
 {
     enum { BATCHES = 60 };
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
     struct gw_journal_position position = beginning;
     uint32_t seen[BATCHES + 1] = {0};
     bool ended = false;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
     for (int life = 0; !ended; life++) {
         struct gw_journal_reader *reader;
         struct gw_journal_item item;
-        int err = gw_cursor_read(NULL, dir.path, "consumer", &position);
+        int err = gw_cursor_read(NULL, kit_dir.path, "consumer", &position);
 
         assert_int_equal(err, life == 0 ? -ENOENT : 0);
-        reader = reader_from(&dir, err == 0 ? GW_JOURNAL_FROM_POSITION : GW_JOURNAL_FROM_BEGINNING,
-                             position);
+        reader = reader_from(
+            &kit_dir, err == 0 ? GW_JOURNAL_FROM_POSITION : GW_JOURNAL_FROM_BEGINNING, position);
         for (int done = 0; done < 3 && !ended;) {
             assert_int_equal(gw_journal_reader_next(reader, &item), 0);
             assert_int_not_equal(item.kind, GW_JOURNAL_DAMAGE);
@@ -263,7 +244,7 @@ static void cursor_gives_every_batch_at_least_once(void **state)
             done++;
             /* Every second life dies between the work and the commit of its last batch. */
             if (done < 3 || life % 2 == 0)
-                assert_int_equal(gw_cursor_commit(NULL, dir.path, "consumer", item.after), 0);
+                assert_int_equal(gw_cursor_commit(NULL, kit_dir.path, "consumer", item.after), 0);
         }
         gw_journal_reader_close(reader);
         assert_true(life < BATCHES);
@@ -271,7 +252,6 @@ static void cursor_gives_every_batch_at_least_once(void **state)
     for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
         assert_in_range(seen[sequence], 1, 2);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static int count_cursors(void *visitor, const char *name, int err,
@@ -288,81 +268,74 @@ static int count_cursors(void *visitor, const char *name, int err,
 static void cursors_are_listed_replaced_and_deleted(void **state)
 {
     static const char *const bad[] = {"", ".", "..", ".x", "a/b", "a b", "\xc3\xa4"};
-    struct kit_dir dir;
     struct gw_journal_position position;
     uint64_t sum = 0;
     char longest[GW_CURSOR_NAME_BYTES_MAX + 2];
 
     (void)state;
-    kit_dir_make(&dir);
-    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, NULL), true);
+    gw_journal_writer_close(kit_writer(&kit_dir, 1 << 20, NULL, NULL), true);
     for (size_t i = 0; i < GW_ARRAY_COUNT(bad); i++)
-        assert_int_equal(gw_cursor_commit(NULL, dir.path, bad[i], (struct gw_journal_position){0}),
-                         -EINVAL);
+        assert_int_equal(
+            gw_cursor_commit(NULL, kit_dir.path, bad[i], (struct gw_journal_position){0}), -EINVAL);
     memset(longest, 'x', sizeof(longest));
     longest[GW_CURSOR_NAME_BYTES_MAX + 1] = '\0';
     assert_false(gw_cursor_name_is_valid(longest));
     longest[GW_CURSOR_NAME_BYTES_MAX] = '\0';
-    assert_int_equal(gw_cursor_commit(NULL, dir.path, longest, (struct gw_journal_position){1, 9}),
+    assert_int_equal(
+        gw_cursor_commit(NULL, kit_dir.path, longest, (struct gw_journal_position){1, 9}), 0);
+    assert_int_equal(gw_cursor_commit(NULL, kit_dir.path, "b", (struct gw_journal_position){20, 8}),
                      0);
-    assert_int_equal(gw_cursor_commit(NULL, dir.path, "b", (struct gw_journal_position){20, 8}), 0);
-    assert_int_equal(gw_cursor_commit(NULL, dir.path, "b", (struct gw_journal_position){300, 8}),
-                     0);
-    assert_int_equal(gw_cursor_read(NULL, dir.path, "b", &position), 0);
+    assert_int_equal(
+        gw_cursor_commit(NULL, kit_dir.path, "b", (struct gw_journal_position){300, 8}), 0);
+    assert_int_equal(gw_cursor_read(NULL, kit_dir.path, "b", &position), 0);
     assert_int_equal(position.segment, 300);
-    assert_int_equal(gw_cursor_list(NULL, dir.path, count_cursors, &sum), 0);
+    assert_int_equal(gw_cursor_list(NULL, kit_dir.path, count_cursors, &sum), 0);
     assert_int_equal(sum, 301);
-    assert_int_equal(gw_cursor_delete(NULL, dir.path, "b"), 0);
-    assert_int_equal(gw_cursor_delete(NULL, dir.path, "b"), -ENOENT);
-    kit_dir_remove(&dir);
+    assert_int_equal(gw_cursor_delete(NULL, kit_dir.path, "b"), 0);
+    assert_int_equal(gw_cursor_delete(NULL, kit_dir.path, "b"), -ENOENT);
 }
 
 /* A commit that fails anywhere leaves the old position or the new one. */
 static void cursor_commit_is_all_or_nothing(void **state)
 {
-    struct kit_dir dir;
     bool reached_the_end = false;
 
     (void)state;
-    kit_dir_make(&dir);
-    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, NULL), true);
+    gw_journal_writer_close(kit_writer(&kit_dir, 1 << 20, NULL, NULL), true);
     for (uint64_t n = 1; !reached_the_end; n++) {
         struct gw_journal_position position;
         struct kit_disk disk;
         int err;
 
         assert_int_equal(
-            gw_cursor_commit(NULL, dir.path, "c", (struct gw_journal_position){1, 8192}), 0);
+            gw_cursor_commit(NULL, kit_dir.path, "c", (struct gw_journal_position){1, 8192}), 0);
         kit_disk_init(&disk);
         disk.fail_at = n;
         disk.fail_with = -EIO;
         disk.short_bytes = 7;
-        err = gw_cursor_commit(&disk.io, dir.path, "c", (struct gw_journal_position){2, 8192});
+        err = gw_cursor_commit(&disk.io, kit_dir.path, "c", (struct gw_journal_position){2, 8192});
         reached_the_end = disk.calls < n;
         assert_int_equal(err, reached_the_end ? 0 : -EIO);
-        assert_int_equal(gw_cursor_read(NULL, dir.path, "c", &position), 0);
+        assert_int_equal(gw_cursor_read(NULL, kit_dir.path, "c", &position), 0);
         assert_true(position.segment == 1 || position.segment == 2);
         assert_true(n < 50);
     }
-    kit_dir_remove(&dir);
 }
 
 /* Every position that a commit may hold resumes exactly behind it. */
 static void reading_resumes_at_every_position(void **state)
 {
     enum { BATCHES = 40 };
-    struct kit_dir dir;
     struct gw_journal_writer *writer;
     struct gw_journal_reader *reader;
     struct gw_journal_item item;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     for (uint64_t sequence = 1; sequence <= BATCHES; sequence++)
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 20), 0);
     gw_journal_writer_close(writer, true);
-    reader = reader_from(&dir, GW_JOURNAL_FROM_BEGINNING, beginning);
+    reader = reader_from(&kit_dir, GW_JOURNAL_FROM_BEGINNING, beginning);
     for (;;) {
         struct kit_found found;
 
@@ -371,13 +344,12 @@ static void reading_resumes_at_every_position(void **state)
             break;
         if (!item.last)
             continue;
-        found = kit_read(&dir, item.after);
+        found = kit_read(&kit_dir, item.after);
         assert_int_equal(found.batches, BATCHES - item.batch.sequence);
         assert_int_equal(found.damages, 0);
         assert_true(found.in_order);
     }
     gw_journal_reader_close(reader);
-    kit_dir_remove(&dir);
 }
 
 /* The directory was emptied, its cursors were not: nothing of the new journal may be passed over.
@@ -389,25 +361,22 @@ static void cursor_of_another_journal_reads_all_of_this_one(void **state)
                                          .bytes_max = UINT64_C(3) * GW_JOURNAL_SEGMENT_BYTES_MIN};
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     struct kit_found found;
     uint64_t sequence = 1;
     char why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    options.path = dir.path;
+    options.path = kit_dir.path;
     assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
-    assert_int_equal(gw_cursor_commit(NULL, dir.path, "old", far), 0);
+    assert_int_equal(gw_cursor_commit(NULL, kit_dir.path, "old", far), 0);
     while (kit_write(writer, 0, sequence, sequence - 1, 20) == 0) {
         sequence++;
         assert_true(sequence < 1000); /* the cursor holds everything */
     }
-    found = kit_read(&dir, far);
+    found = kit_read(&kit_dir, far);
     assert_int_equal(found.deletions, 1);
     assert_int_equal(found.batches, sequence - 1);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static void reader_of_nothing_says_why(void **state)
@@ -425,16 +394,16 @@ static void reader_of_nothing_says_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reader_follows_a_living_writer_across_rolls),
-        cmocka_unit_test(reader_that_retention_overtakes_is_told),
-        cmocka_unit_test(reader_that_cannot_ask_for_the_writer_reads_nothing),
-        cmocka_unit_test(reader_of_a_dead_disk_says_why),
-        cmocka_unit_test(reader_from_the_end_sees_only_what_comes),
-        cmocka_unit_test(cursor_gives_every_batch_at_least_once),
-        cmocka_unit_test(cursors_are_listed_replaced_and_deleted),
-        cmocka_unit_test(cursor_commit_is_all_or_nothing),
-        cmocka_unit_test(reading_resumes_at_every_position),
-        cmocka_unit_test(cursor_of_another_journal_reads_all_of_this_one),
+        KIT_TEST(reader_follows_a_living_writer_across_rolls),
+        KIT_TEST(reader_that_retention_overtakes_is_told),
+        KIT_TEST(reader_that_cannot_ask_for_the_writer_reads_nothing),
+        KIT_TEST(reader_of_a_dead_disk_says_why),
+        KIT_TEST(reader_from_the_end_sees_only_what_comes),
+        KIT_TEST(cursor_gives_every_batch_at_least_once),
+        KIT_TEST(cursors_are_listed_replaced_and_deleted),
+        KIT_TEST(cursor_commit_is_all_or_nothing),
+        KIT_TEST(reading_resumes_at_every_position),
+        KIT_TEST(cursor_of_another_journal_reads_all_of_this_one),
         cmocka_unit_test(reader_of_nothing_says_why),
     };
 

@@ -123,15 +123,13 @@ static void segment_with_too_long_a_path_is_an_error_and_not_an_end(void **state
     struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING};
     struct gw_journal_reader *reader;
     struct gw_journal_item item;
-    struct kit_dir dir;
     char path[1100], part[PART_BYTES + 1], why[300];
     int fd, at = 0;
 
     (void)state;
-    kit_dir_make(&dir);
     memset(part, 'd', PART_BYTES);
     part[PART_BYTES] = '\0';
-    at = snprintf(path, sizeof path, "%s", dir.path);
+    at = snprintf(path, sizeof path, "%s", kit_dir.path);
     while (at + PART_BYTES + 1 < 1020) {
         at += snprintf(path + at, sizeof path - (size_t)at, "/%s", part);
         assert_int_equal(mkdir(path, 0700), 0);
@@ -151,7 +149,6 @@ static void segment_with_too_long_a_path_is_an_error_and_not_an_end(void **state
     assert_int_equal(gw_journal_reader_next(reader, &item), -ENAMETOOLONG);
     assert_false(gw_journal_reader_wait(reader, 60));
     gw_journal_reader_close(reader);
-    kit_dir_remove(&dir);
 }
 
 /* ---- batches of nobody ---- */
@@ -202,7 +199,6 @@ static void batch_with_fewer_records_than_it_says_ends_as_damage(void **state)
     uint8_t buffer[512];
     struct gw_record record = {.device = 1, .sequence = 1, .kind = GW_RECORD_ONLINE};
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     struct kit_found found = {.in_order = true};
     struct gw_journal_reader_options options = {.from = GW_JOURNAL_FROM_BEGINNING};
     struct gw_journal_reader *reader;
@@ -212,9 +208,8 @@ static void batch_with_fewer_records_than_it_says_ends_as_damage(void **state)
     char why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    options.path = dir.path;
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    options.path = kit_dir.path;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     gw_record_encode(buffer + GW_BATCH_HEADER_BYTES, &record);
     bytes = gw_bytes_of(buffer,
                         gw_batch_seal(buffer,
@@ -237,7 +232,6 @@ static void batch_with_fewer_records_than_it_says_ends_as_damage(void **state)
     assert_int_equal(found.last[0], 2);
     gw_journal_reader_close(reader);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static void sealed_closing_batch_has_no_records(void **state)
@@ -265,28 +259,25 @@ static void many_holes_are_reported_each(void **state)
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
     struct kit_found found;
-    struct kit_dir dir;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     for (uint64_t i = 0; i < BATCHES; i++) {
-        at[i] = kit_place(&dir, writer);
+        at[i] = kit_place(&kit_dir, writer);
         assert_int_equal(kit_write(writer, 0, i + 1, i, 1), 0);
     }
     gw_journal_writer_close(writer, false);
     for (int i = 0; i < BATCHES - 1; i += 2)
-        kit_put_at(&dir, at[i], gw_bytes_text("no batch"));
-    found = kit_read(&dir, beginning);
+        kit_put_at(&kit_dir, at[i], gw_bytes_text("no batch"));
+    found = kit_read(&kit_dir, beginning);
     assert_int_equal(found.batches, BATCHES / 2);
     assert_int_equal(found.batches_lost, BATCHES / 2);
     assert_true(found.in_order);
-    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, &recovery), true);
+    gw_journal_writer_close(kit_writer(&kit_dir, 1 << 20, NULL, &recovery), true);
     assert_int_equal(recovery.damaged_ranges, BATCHES / 2);
     assert_int_equal(recovery.batches_lost, BATCHES / 2);
-    found = kit_read(&dir, beginning);
+    found = kit_read(&kit_dir, beginning);
     assert_int_equal(found.batches, BATCHES / 2);
-    kit_dir_remove(&dir);
 }
 
 /* Unproven ones: the segment ends before the first, whatever stands behind the others. */
@@ -296,27 +287,24 @@ static void many_holes_without_proof_are_the_tail(void **state)
     struct gw_journal_position at[BATCHES];
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     char mark[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     for (uint64_t i = 0; i < BATCHES; i++) {
-        at[i] = kit_place(&dir, writer);
+        at[i] = kit_place(&kit_dir, writer);
         assert_int_equal(kit_write(writer, (uint32_t)i % 8, i / 8 + 1, 0, 1), 0);
     }
     gw_journal_writer_close(writer, false);
-    (void)snprintf(mark, sizeof mark, "%s/mark", dir.path);
+    (void)snprintf(mark, sizeof mark, "%s/mark", kit_dir.path);
     assert_int_equal(unlink(mark), 0);
     for (int i = 1; i < BATCHES; i += 2)
-        kit_put_at(&dir, at[i], gw_bytes_text("no batch"));
-    assert_int_equal(kit_read(&dir, beginning).batches, 1);
-    gw_journal_writer_close(kit_writer(&dir, 1 << 20, NULL, &recovery), true);
+        kit_put_at(&kit_dir, at[i], gw_bytes_text("no batch"));
+    assert_int_equal(kit_read(&kit_dir, beginning).batches, 1);
+    gw_journal_writer_close(kit_writer(&kit_dir, 1 << 20, NULL, &recovery), true);
     assert_int_equal(recovery.batches, 1);
     assert_int_equal(recovery.damaged_ranges, 0);
-    assert_int_equal(kit_read(&dir, beginning).batches, 1);
-    kit_dir_remove(&dir);
+    assert_int_equal(kit_read(&kit_dir, beginning).batches, 1);
 }
 
 static void many_segments_and_many_batches_at_once(void **state)
@@ -327,30 +315,27 @@ static void many_segments_and_many_batches_at_once(void **state)
     struct gw_journal_writer_stat stat;
     struct gw_journal_writer *writer;
     struct kit_found found;
-    struct kit_dir dir;
     uint64_t sequence = 0;
     uint32_t durable;
 
     (void)state;
-    kit_dir_make(&dir);
-    writer = kit_writer(&dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
+    writer = kit_writer(&kit_dir, GW_JOURNAL_SEGMENT_BYTES_MIN, NULL, NULL);
     do {
         assert_int_equal(kit_write(writer, 0, sequence + 1, sequence, 160), 0);
         sequence++;
         gw_journal_writer_stat(writer, &stat);
     } while (stat.segments < SEGMENTS);
     gw_journal_writer_close(writer, false);
-    writer = kit_writer(&dir, 1 << 20, NULL, NULL);
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     for (uint32_t i = 0; i < AT_ONCE; i++)
         batches[i] = kit_batch(buffers[i], writer, 1, i + 1, 0, 1);
     assert_int_equal(gw_journal_writer_write(writer, batches, AT_ONCE, &durable), 0);
     assert_int_equal(durable, AT_ONCE);
     gw_journal_writer_close(writer, true);
-    found = kit_read(&dir, beginning);
+    found = kit_read(&kit_dir, beginning);
     assert_int_equal(found.batches, sequence + AT_ONCE);
     assert_int_equal(found.damages, 0);
     assert_true(found.in_order);
-    kit_dir_remove(&dir);
 }
 
 /* ---- moments ---- */
@@ -394,44 +379,36 @@ static void segment_that_somebody_took_away_is_no_hindrance_to_retention(void **
                                          .bytes_max = UINT64_C(3) * GW_JOURNAL_SEGMENT_BYTES_MIN};
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    struct kit_dir dir;
     char path[256], why[256];
 
     (void)state;
-    kit_dir_make(&dir);
-    options.path = dir.path;
+    options.path = kit_dir.path;
     assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof why), 0);
     assert_int_equal(kit_write(writer, 0, 1, 0, 160), 0);
     assert_int_equal(kit_write(writer, 0, 2, 1, 160), 0);
-    kit_segment_path(path, &dir, 1);
+    kit_segment_path(path, &kit_dir, 1);
     assert_int_equal(unlink(path), 0);
     for (uint64_t sequence = 3; sequence < 12; sequence++)
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 160), 0);
     gw_journal_writer_close(writer, true);
-    kit_dir_remove(&dir);
 }
 
 static void first_start_without_room_stalls_with_nothing_to_show(void **state)
 {
     struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    struct kit_disk disk;
-    struct kit_dir dir;
 
     (void)state;
-    kit_dir_make(&dir);
-    kit_disk_init(&disk);
-    disk.only_data = disk.fail_forever = true;
-    disk.fail_with = -ENOSPC;
-    disk.fail_at = 2; /* the pid passes, the header of the first segment does not */
-    writer = kit_writer(&dir, 1 << 20, &disk.io, &recovery);
+    kit_disk.only_data = kit_disk.fail_forever = true;
+    kit_disk.fail_with = -ENOSPC;
+    kit_disk.fail_at = 2; /* the pid passes, the header of the first segment does not */
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, &recovery);
     assert_true(recovery.stalled);
-    assert_int_equal(kit_read(&dir, beginning).records, 0);
-    disk.fail_at = 0;
+    assert_int_equal(kit_read(&kit_dir, beginning).records, 0);
+    kit_disk.fail_at = 0;
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
     gw_journal_writer_close(writer, true);
-    assert_int_equal(kit_read(&dir, beginning).batches, 1);
-    kit_dir_remove(&dir);
+    assert_int_equal(kit_read(&kit_dir, beginning).batches, 1);
 }
 
 static ssize_t takes_nothing(void *context, int fd, const struct iovec *iov, int count,
@@ -448,19 +425,14 @@ static ssize_t takes_nothing(void *context, int fd, const struct iovec *iov, int
 static void disk_that_takes_nothing_is_an_io_error_and_no_loop(void **state)
 {
     struct gw_journal_writer *writer;
-    struct kit_disk disk;
-    struct kit_dir dir;
 
     (void)state;
-    kit_dir_make(&dir);
-    kit_disk_init(&disk);
-    writer = kit_writer(&dir, 1 << 20, &disk.io, NULL);
-    disk.io.pwritev = takes_nothing;
+    writer = kit_writer(&kit_dir, 1 << 20, &kit_disk.io, NULL);
+    kit_disk.io.pwritev = takes_nothing;
     assert_int_equal(kit_write(writer, 0, 1, 0, 1), -EIO);
-    assert_int_equal(gw_cursor_commit(&disk.io, dir.path, "c", beginning), -EIO);
+    assert_int_equal(gw_cursor_commit(&kit_disk.io, kit_dir.path, "c", beginning), -EIO);
     gw_journal_writer_close(writer, false);
-    assert_int_equal(kit_read(&dir, beginning).records, 0);
-    kit_dir_remove(&dir);
+    assert_int_equal(kit_read(&kit_dir, beginning).records, 0);
 }
 
 int main(void)
@@ -469,17 +441,17 @@ int main(void)
         cmocka_unit_test(sealed_header_of_another_format_is_refused),
         cmocka_unit_test(options_that_make_no_log_are_refused),
         cmocka_unit_test(path_that_is_too_long_is_told),
-        cmocka_unit_test(segment_with_too_long_a_path_is_an_error_and_not_an_end),
+        KIT_TEST(segment_with_too_long_a_path_is_an_error_and_not_an_end),
         cmocka_unit_test(batch_that_no_writer_of_this_segment_makes_is_tail),
-        cmocka_unit_test(batch_with_fewer_records_than_it_says_ends_as_damage),
+        KIT_TEST(batch_with_fewer_records_than_it_says_ends_as_damage),
         cmocka_unit_test(sealed_closing_batch_has_no_records),
-        cmocka_unit_test(many_holes_are_reported_each),
-        cmocka_unit_test(many_holes_without_proof_are_the_tail),
-        cmocka_unit_test(many_segments_and_many_batches_at_once),
+        KIT_TEST(many_holes_are_reported_each),
+        KIT_TEST(many_holes_without_proof_are_the_tail),
+        KIT_TEST(many_segments_and_many_batches_at_once),
         cmocka_unit_test(zeros_that_cannot_be_synced_poison_and_lose_nothing),
-        cmocka_unit_test(segment_that_somebody_took_away_is_no_hindrance_to_retention),
-        cmocka_unit_test(first_start_without_room_stalls_with_nothing_to_show),
-        cmocka_unit_test(disk_that_takes_nothing_is_an_io_error_and_no_loop),
+        KIT_TEST(segment_that_somebody_took_away_is_no_hindrance_to_retention),
+        KIT_TEST(first_start_without_room_stalls_with_nothing_to_show),
+        KIT_TEST(disk_that_takes_nothing_is_an_io_error_and_no_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
