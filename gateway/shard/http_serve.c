@@ -189,6 +189,15 @@ static enum progress answer_time(struct gw_shard *sh, struct gw_session *s,
     return TAKEN;
 }
 
+static enum progress answer_body(struct gw_shard *sh, struct gw_session *s,
+                                 struct http_answer answer, const struct http_body *body)
+{
+    answer.type = body->type;
+    answer.body = body->bytes;
+    http_respond(sh, s, &answer);
+    return TAKEN;
+}
+
 /* They hold what was acknowledged (uplink, I3), and no answer waits for the disk here
  * (http_answers.c, I1). */
 static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
@@ -202,10 +211,7 @@ static enum progress answer_values(struct gw_shard *sh, struct gw_session *s,
         return REFUSED;
     if (body.bytes.size > GW_CHUNK_DATA_BYTES && !chunks_may_take(sh, body.bytes.size))
         return REFUSED;
-    answer.type = body.type;
-    answer.body = body.bytes;
-    http_respond(sh, s, &answer);
-    return TAKEN;
+    return answer_body(sh, s, answer, &body);
 }
 
 static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, struct http_call *call,
@@ -215,10 +221,7 @@ static enum progress answer_field(struct gw_shard *sh, struct gw_session *s, str
 
     if (!http_field_read(sh->reader, device, call, sh->content, sizeof sh->content, &body))
         return REFUSED;
-    answer.type = body.type;
-    answer.body = body.bytes;
-    http_respond(sh, s, &answer);
-    return TAKEN;
+    return answer_body(sh, s, answer, &body);
 }
 
 /*
@@ -279,10 +282,7 @@ static enum progress answer_challenge(struct gw_shard *sh, struct gw_session *s,
 
     if (!http_challenge_read(folder, call, sh->content, sizeof sh->content, &body))
         return REFUSED;
-    answer.type = body.type;
-    answer.body = body.bytes;
-    http_respond(sh, s, &answer);
-    return TAKEN;
+    return answer_body(sh, s, answer, &body);
 }
 
 /* Does what the call asks for. */
