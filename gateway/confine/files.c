@@ -49,7 +49,7 @@ static uint64_t known_files(int version)
     return known;
 }
 
-static int add_rule(int rules, const char *path, uint64_t access)
+static int add_rule(int rules, const char *path, uint64_t access, char *why, size_t why_bytes)
 {
     struct landlock_path_beneath_attr rule = {
         .allowed_access = access,
@@ -57,28 +57,30 @@ static int add_rule(int rules, const char *path, uint64_t access)
     };
     int err = 0;
 
-    if (rule.parent_fd < 0)
-        return -errno;
-    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+    if (rule.parent_fd < 0 ||
+        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
         err = -errno;
-    (void)close(rule.parent_fd);
+        (void)snprintf(why, why_bytes, "%s: %s", path, strerror(-err));
+    }
+    if (rule.parent_fd >= 0)
+        (void)close(rule.parent_fd);
     return err;
 }
 
 static int add_rules(int rules, const struct gw_confine_path *paths, size_t count, uint64_t known,
                      char *why, size_t why_bytes)
 {
-    for (size_t i = 0; i < count; i++) {
-        const uint64_t access = paths[i].access == GW_CONFINE_WRITE ? MAY_WRITE : MAY_READ;
-        int err = add_rule(rules, paths[i].path, access & known);
+    int err = 0;
 
-        if (err != 0) {
-            (void)snprintf(why, why_bytes, "%s: %s", paths[i].path, strerror(-err));
-            return err;
-        }
+    for (size_t i = 0; i < count && err == 0; i++) {
+        const uint64_t access = paths[i].access == GW_CONFINE_WRITE ? MAY_WRITE : MAY_READ;
+
+        err = add_rule(rules, paths[i].path, access & known, why, why_bytes);
     }
     /* A report reads the program's own symbols, wherever they are, by way of another program. */
-    return GW_SANITIZED ? add_rule(rules, "/", MAY_READ | LANDLOCK_ACCESS_FS_EXECUTE) : 0;
+    if (GW_SANITIZED && err == 0)
+        err = add_rule(rules, "/", MAY_READ | LANDLOCK_ACCESS_FS_EXECUTE, why, why_bytes);
+    return err;
 }
 
 int gw_confine_files(const struct gw_confine_path *paths, size_t count, int *version, char *why,

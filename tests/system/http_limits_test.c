@@ -157,6 +157,7 @@ static void products_that_ask_for_more_are_refused(void **state)
 static void a_crowd_of_half_requests_takes_nothing_from_devices(void **state)
 {
     enum { CROWD = 100, TRIES = 5 };
+    static const char chunks[] = "tollgate_chunks_taken";
     static struct sys_client crowd[CROWD];
     struct sys_client inside;
     double there = 0;
@@ -170,8 +171,11 @@ static void a_crowd_of_half_requests_takes_nothing_from_devices(void **state)
             sys_must(&gateway, &crowd[i], send_text(&crowd[i], "GET /external/api/update?to"));
         }
         sys_must(&gateway, &inside, sys_client_ping(&inside, (uint16_t)(2 + try)));
+        /* The answer to the PING has one until its send is done. */
+        for (int looks = 0; looks < 50 && sys_metric(&gateway, chunks) > 0; looks++)
+            (void)usleep(20000);
+        assert_true(sys_metric(&gateway, chunks) == 0);
         there = sys_metric(&gateway, "tollgate_sessions_http");
-        assert_true(sys_metric(&gateway, "tollgate_chunks_taken") == 0);
         for (size_t i = 0; i < CROWD; i++)
             sys_client_close(&crowd[i]);
     }
