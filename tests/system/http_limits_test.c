@@ -173,7 +173,7 @@ static void a_crowd_of_half_requests_takes_nothing_from_devices(void **state)
         sys_must(&gateway, &inside, sys_client_ping(&inside, (uint16_t)(2 + try)));
         /* The answer to the PING has one until its send is done. */
         for (int looks = 0; looks < 50 && sys_metric(&gateway, chunks) > 0; looks++)
-            (void)usleep(20000);
+            sys_pause_ms(20);
         assert_true(sys_metric(&gateway, chunks) == 0);
         there = sys_metric(&gateway, "tollgate_sessions_http");
         for (size_t i = 0; i < CROWD; i++)
