@@ -153,6 +153,7 @@ struct gw_shard_options plan_shard(const struct gw_config *config, const struct 
         .tx_bytes_max = config->tx_bytes_max,
         .held_bytes_max = config->held_bytes_max,
         .downlink_pending_max = config->downlink_pending_max,
+        .owed_max = config->downlink_owed_max,
         .bridge_sessions_max = config->bridge_sessions_max,
         .bridge_targets_max = config->bridge_targets_max,
         .bindings_max = config->provision_pending_max,

@@ -144,6 +144,7 @@ static uint16_t status_of(enum gw_downlink_result result)
     switch (result) {
     case GW_DOWNLINK_UNDER_WAY:
     case GW_DOWNLINK_DELIVERED:
+    case GW_DOWNLINK_OWED:
         break;
     case GW_DOWNLINK_OFFLINE:
     case GW_DOWNLINK_GONE:

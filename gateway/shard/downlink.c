@@ -32,6 +32,7 @@ const char *gw_downlink_word(enum gw_downlink_result result)
         [GW_DOWNLINK_UNDER_WAY] = "under_way", [GW_DOWNLINK_DELIVERED] = "delivered",
         [GW_DOWNLINK_OFFLINE] = "offline",     [GW_DOWNLINK_TOO_BIG] = "too_big",
         [GW_DOWNLINK_BUSY] = "busy",           [GW_DOWNLINK_GONE] = "gone",
+        [GW_DOWNLINK_OWED] = "owed",
     };
 
     return words[result];
@@ -40,11 +41,6 @@ const char *gw_downlink_word(enum gw_downlink_result result)
 uint32_t downlink_slot_bytes(const struct gw_shard_options *options)
 {
     return (uint32_t)(sizeof(struct asked) + options->limits.frame_body_bytes_max + 7) & ~7u;
-}
-
-static struct gw_shard *shard_at(struct gw_shard *sh, uint32_t number)
-{
-    return number == sh->options.number ? sh : sh->peers[number];
 }
 
 /* To `number`, which owns it from now on. Our own are looked at before we sleep. */
@@ -74,6 +70,9 @@ static void count_result(struct gw_shard *sh, enum gw_downlink_result result)
     case GW_DOWNLINK_GONE:
         COUNT(sh, downlinks_gone);
         break;
+    case GW_DOWNLINK_OWED:
+        COUNT(sh, downlinks_owed);
+        break;
     case GW_DOWNLINK_UNDER_WAY:
     case GW_DOWNLINK_RESULTS:
         gw_unreachable("a result that is none");
@@ -97,6 +96,37 @@ static void answer(struct gw_shard *sh, struct gw_downlink *downlink,
 
 /* ---- asking ---- */
 
+/* For so many messages at once. A quarter is left to devices that write to others. */
+static bool has_room_for(const struct gw_shard *sh, uint32_t count)
+{
+    const struct gw_slab *asked = &sh->asked;
+
+    return asked->taken_count == 0 ||
+           asked->taken_count + count + asked->slot_count / 4 <= asked->slot_count;
+}
+
+bool may_ask_for_downlinks(const struct gw_shard *sh, uint32_t count)
+{
+    return count == 0 ||
+           ((sh->asked_parked.count == 0 || sh->asked_resumes) && has_room_for(sh, count));
+}
+
+void park_for_downlinks(struct gw_shard *sh, struct gw_session *s)
+{
+    COUNT(sh, parked_for_downlinks);
+    slot_list_push(sh, &sh->asked_parked, slot_of(sh, s));
+}
+
+void resume_for_downlinks(struct gw_shard *sh)
+{
+    uint32_t count = sh->asked_parked.count;
+
+    sh->asked_resumes = true;
+    while (count-- > 0 && (has_room_for(sh, HTTP_RECORDS_MAX) || sh->phase != SHARD_SERVING))
+        resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->asked_parked)));
+    sh->asked_resumes = false;
+}
+
 enum gw_downlink_result downlink_send(struct gw_shard *sh, const struct downlink_origin *origin,
                                       uint32_t device, const struct gw_frame *frame)
 {
@@ -116,7 +146,9 @@ enum gw_downlink_result downlink_send(struct gw_shard *sh, const struct downlink
     asked->downlink = (struct gw_downlink){.asker = sh->options.number,
                                            .device = device,
                                            .frame = *frame,
-                                           .recorded_as = origin->recorded_as};
+                                           .recorded_as = origin->recorded_as,
+                                           .kept_at = origin->kept_at,
+                                           .kept_by = sh->options.number};
     asked->origin = *origin;
     if (frame->body.size > 0)
         memcpy(asked->body, frame->body.data, frame->body.size);
@@ -184,6 +216,12 @@ static bool chunks_have_room(const struct gw_shard *sh, size_t bytes)
            bytes / GW_CHUNK_DATA_BYTES + CHUNKS_SPARE;
 }
 
+static bool is_busy(const struct gw_shard *sh, const struct gw_session_cold *cold, size_t bytes)
+{
+    return (cold->tx_bytes > 0 && cold->tx_bytes + bytes > sh->options.downlink_bytes_max) ||
+           !chunks_have_room(sh, bytes);
+}
+
 static enum gw_downlink_result put(struct gw_shard *sh, struct gw_session *s,
                                    struct gw_downlink *downlink)
 {
@@ -196,9 +234,10 @@ static enum gw_downlink_result put(struct gw_shard *sh, struct gw_session *s,
     /* Some clients compare their buff-in with the body, others with the whole frame. */
     if (bytes > cold->buffer_bytes || bytes > REPLY_BYTES_MAX - GW_WEBSOCKET_HEADER_BYTES_MAX)
         return GW_DOWNLINK_TOO_BIG;
-    if (cold->tx_bytes > 0 && cold->tx_bytes + bytes > sh->options.downlink_bytes_max)
-        return GW_DOWNLINK_BUSY;
-    if (!chunks_have_room(sh, bytes))
+    if (is_busy(sh, cold, bytes)) /* who sees the result, sees to it that it is said again */
+        return downlink->recorded_as == 0 && owe(sh, s, downlink) ? GW_DOWNLINK_OWED
+                                                                  : GW_DOWNLINK_BUSY;
+    if (!may_overtake_owed(sh, s, downlink))
         return GW_DOWNLINK_BUSY;
     if (frame->msg_id == 0)
         frame->msg_id = next_own_id(s); /* I2 */

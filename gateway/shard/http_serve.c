@@ -109,10 +109,23 @@ enum progress {
     WAITS,   /* it must be looked at again  */
 };
 
+static uint32_t writes_of(const struct http_call *call)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < call->record_count; i++)
+        count += call->records[i].kind == GW_RECORD_PIN_WRITE;
+    return count;
+}
+
 static enum progress record_all(struct gw_shard *sh, struct gw_session *s, struct http_call *call)
 {
     if (!gw_lane_has_room(sh->lane, bytes_of_records(call)))
         return REFUSED;
+    if (!may_ask_for_downlinks(sh, writes_of(call))) {
+        park_for_downlinks(sh, s);
+        return WAITS;
+    }
     for (uint32_t i = 0; i < call->record_count; i++) {
         publish_record(sh, s, &call->records[i]);
         if (call->records[i].kind == GW_RECORD_PIN_WRITE)

@@ -381,6 +381,7 @@ void resume_parked(struct gw_shard *sh)
 
     while (lane-- > 0 && lane_has_room(sh) && answers_have_room(sh))
         resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->lane_parked)));
+    resume_for_downlinks(sh);
     while (buffer-- > 0 && sh->receives_inflight < sh->options.ring.buffers)
         resume_reading(sh, session_at(sh, slot_list_pop(sh, &sh->buffer_parked)));
 }

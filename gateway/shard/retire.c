@@ -69,6 +69,7 @@ void close_session_after(struct gw_shard *sh, struct gw_session *s, enum gw_clos
     flush_replies(sh, s);
     close_tls(sh, s);
     forget_bridges(sh, s);
+    forget_owed(sh, s);
     forget_input(sh, s);
     gw_chunk_queue_clear(&sh->chunks, &cold->held);
     s->flags &= ~(uint32_t)(GW_SESSION_SLOWED | GW_SESSION_PING_WAITS | GW_SESSION_HELD);

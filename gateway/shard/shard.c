@@ -58,7 +58,7 @@ uint64_t gw_shard_bytes(const struct gw_shard_options *options)
            gw_slab_bytes(GW_CHUNK_BYTES, options->chunk_count) +
            (uint64_t)options->ring.buffers * options->ring.buffer_bytes +
            (uint64_t)power_of_two(options->answers_max) * sizeof(struct waiting_answer) +
-           bridge_bytes(options) +
+           bridge_bytes(options) + owed_bytes(options) +
            gw_slab_bytes(downlink_slot_bytes(options), options->downlink_pending_max) +
            gw_slab_bytes(sizeof(struct gw_binding), options->bindings_max) +
            (uint64_t)options->count * MAIL_PER_PAIR * sizeof(struct mail);
@@ -116,8 +116,9 @@ static int allocate(struct gw_shard *sh)
     sh->websockets = map_zeroed(websockets_bytes(sh));
     sh->mailboxes = calloc(options->count, sizeof *sh->mailboxes);
     sh->bridges = map_zeroed(bridges_bytes(sh));
-    if (sh->bridges == NULL || sh->answers == NULL || sh->cold == NULL || sh->prelogin == NULL ||
-        sh->websockets == NULL || sh->mailboxes == NULL)
+    sh->owed = map_zeroed(owed_bytes(options));
+    if (sh->bridges == NULL || sh->owed == NULL || sh->answers == NULL || sh->cold == NULL ||
+        sh->prelogin == NULL || sh->websockets == NULL || sh->mailboxes == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < options->count; i++)
         if (i != options->number &&
@@ -156,6 +157,7 @@ int gw_shard_create(const struct gw_shard_options *options, struct gw_shard **ou
     sh->asked = GW_SLAB_EMPTY;
     sh->bindings = GW_SLAB_EMPTY;
     sh->lane_parked = SLOT_LIST_EMPTY;
+    sh->asked_parked = SLOT_LIST_EMPTY;
     sh->buffer_parked = SLOT_LIST_EMPTY;
     sh->hellos = SLOT_LIST_EMPTY;
     sh->retiring = SLOT_LIST_EMPTY;
@@ -182,6 +184,8 @@ void gw_shard_destroy(struct gw_shard *sh)
     free(sh->mailboxes);
     if (sh->bridges != NULL)
         (void)munmap(sh->bridges, bridges_bytes(sh));
+    if (sh->owed != NULL)
+        (void)munmap(sh->owed, owed_bytes(&sh->options));
     if (sh->cold != NULL)
         (void)munmap(sh->cold, cold_bytes(sh));
     if (sh->prelogin != NULL)
@@ -545,6 +549,7 @@ uint64_t gw_shard_sleep_ns(struct gw_shard *sh)
             return 0;
     }
     ns = gw_min_u64(ns, gw_min_u64(changes_due_ns(sh), strangers_due_ns(sh)));
+    ns = gw_min_u64(ns, owed_due_ns(sh));
     if (mail_is_due(sh) || may_admit(sh) || !gw_inbox_is_empty(&sh->downlinks) ||
         !gw_inbox_is_empty(&sh->bound))
         return 0;
@@ -577,6 +582,7 @@ bool gw_shard_turn(struct gw_shard *sh, uint64_t wait_ns_max)
     bindings_handle(sh);
     run_timers(sh);
     give_durable_answers(sh);
+    pay_owed(sh);
     resume_parked(sh);
     admit_handshakes(sh);
     retire_stuck(sh);

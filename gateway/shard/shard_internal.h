@@ -34,6 +34,7 @@
  *   gate.c       addresses that are locked out, tokens that log in too often
  *   revoke.c     changes of the token index, to sessions that live
  *   downlink.c   frames to devices on any shard, and what became of them
+ *   owed.c       pins whose values a device is told later
  *   written.c    what is written to a device by others, in the log
  *   bridge.c     devices that write to other devices
  *   binding.c    devices that are yet to be bound to their product
@@ -239,6 +240,8 @@ struct gw_shard {
 
     /* work that waits */
     struct slot_list lane_parked;   /* for room in the lane or among the answers              */
+    struct slot_list asked_parked;  /* for messages to a device                               */
+    bool asked_resumes;             /* the first of them goes on                              */
     struct slot_list buffer_parked; /* for a receive buffer                                   */
     struct slot_list hellos;        /* for their handshake to begin                           */
     uint64_t handshake_ns;          /* of the processor until our flight, as of the last ones */
@@ -262,9 +265,12 @@ struct gw_shard {
     struct gw_inbox downlinks; /* of struct gw_downlink, from anybody                             */
     struct bridge_set *bridges; /* [0, bridge_count) are in use */
     uint32_t bridge_count;
-    struct gw_slab asked;    /* those of this shard's own asking, wherever they are             */
-    struct gw_inbox bound;   /* of struct gw_binding, answered                              */
-    struct gw_slab bindings; /* wherever they are                                           */
+    struct gw_slab asked; /* those of this shard's own asking, wherever they are             */
+    struct owed *owed;    /* [0, owed_count) are in use                                      */
+    uint32_t owed_count;
+    struct gw_instant owed_look; /* when they are looked at again */
+    struct gw_inbox bound;       /* of struct gw_binding, answered                              */
+    struct gw_slab bindings;     /* wherever they are                                           */
 
     /* changes of the index */
     uint64_t changes_seen;           /* every change up to this one was acted upon           */
@@ -318,6 +324,11 @@ static inline uint32_t slot_of(const struct gw_shard *sh, const struct gw_sessio
 static inline struct gw_session_cold *cold_of(const struct gw_shard *sh, const struct gw_session *s)
 {
     return &sh->cold[slot_of(sh, s)];
+}
+
+static inline struct gw_shard *shard_at(const struct gw_shard *sh, uint32_t number)
+{
+    return sh->peers == NULL ? (struct gw_shard *)sh : sh->peers[number];
 }
 
 static inline struct gw_instant now_of(const struct gw_shard *sh)
@@ -559,6 +570,10 @@ GW_MUST_USE bool answer_sync(struct gw_shard *sh, struct gw_session *s,
  */
 bool give_marked(struct gw_shard *sh, struct gw_session *s);
 struct pin_source pins_of(const struct gw_shard *sh, uint32_t device, uint32_t product);
+/* Among the replies, as a write to the pin; msg_id 0: the session numbers it. */
+enum value_said { VALUE_SAID, VALUE_TOO_BIG, VALUE_NO_ROOM };
+enum value_said say_value(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
+                          const struct gw_value *value);
 
 /* send.c */
 /* What goes before a frame of so many bytes, to be followed by it: a header, in a WebSocket. */
@@ -578,6 +593,7 @@ struct downlink_origin {
     uint32_t slot, generation; /* it may have closed when the result comes                        */
     uint32_t tag;              /* the asker's own, to tell its questions apart                    */
     uint8_t recorded_as;       /* see struct gw_downlink                                          */
+    uint64_t kept_at;          /* the same, of this shard's lane                                  */
     void (*done)(struct gw_shard *sh, const struct downlink_origin *origin,
                  enum gw_downlink_result result);
 };
@@ -590,6 +606,12 @@ struct downlink_origin {
 GW_MUST_USE enum gw_downlink_result downlink_send(struct gw_shard *sh,
                                                   const struct downlink_origin *origin,
                                                   uint32_t device, const struct gw_frame *frame);
+/* May a request over HTTP ask for so many at once, all of which are taken then? If not, it parks,
+   and those that came first go on first. */
+GW_MUST_USE bool may_ask_for_downlinks(const struct gw_shard *sh, uint32_t count);
+void park_for_downlinks(struct gw_shard *sh, struct gw_session *s);
+/* Those that waited, as far as there is room for any. */
+void resume_for_downlinks(struct gw_shard *sh);
 /* What has come; from now on the mail that came before it is looked into. */
 struct gw_inbox_item *downlinks_take(struct gw_shard *sh);
 void downlinks_handle(struct gw_shard *sh, struct gw_inbox_item *items);
@@ -598,8 +620,22 @@ uint32_t downlink_slot_bytes(const struct gw_shard_options *options);
 /* For frames to the device that answer none of its own; never 0. */
 uint16_t next_own_id(struct gw_session *s);
 
+/* owed.c */
+uint64_t owed_bytes(const struct gw_shard_options *options);
+/* The device takes nothing more now: the pin is noted, and told later. False: it is not. */
+GW_MUST_USE bool owe(struct gw_shard *sh, const struct gw_session *s,
+                     const struct gw_downlink *downlink);
+/* A message that goes out before what is noted. False: it must not. */
+GW_MUST_USE bool may_overtake_owed(struct gw_shard *sh, const struct gw_session *s,
+                                   const struct gw_downlink *downlink);
+void forget_owed(struct gw_shard *sh, const struct gw_session *s);
+/* Tells what is noted, where there is room for it by now. */
+void pay_owed(struct gw_shard *sh);
+/* How long that can wait. */
+uint64_t owed_due_ns(const struct gw_shard *sh);
+
 /* written.c: false when the log has no room for it */
-GW_MUST_USE bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink);
+GW_MUST_USE bool record_written(struct gw_shard *sh, struct gw_downlink *downlink);
 
 /* bridge.c */
 void do_bridge(struct gw_shard *sh, struct gw_session *s, struct gw_session_todo *todo);

@@ -31,34 +31,32 @@ struct sync {
 };
 
 /* May one more frame be said? Makes room for it. */
-static bool has_room(struct sync *sync, size_t bytes)
+static bool has_room(struct gw_shard *sh, struct gw_session *s, size_t bytes)
 {
-    struct gw_shard *sh = sync->sh;
-    const struct gw_session_cold *cold = cold_of(sh, sync->s);
+    const struct gw_session_cold *cold = cold_of(sh, s);
 
     if (sh->reply_bytes + GW_WEBSOCKET_HEADER_BYTES_MAX + bytes > REPLY_BYTES_MAX)
-        flush_replies(sh, sync->s);
-    return sync->s->state == GW_SESSION_LIVE &&
+        flush_replies(sh, s);
+    return s->state == GW_SESSION_LIVE &&
            cold->tx_bytes + sh->reply_bytes <= sh->options.tx_bytes_max;
 }
 
 /* A hardware write; its body is not in one piece, so it is put together where it goes out. */
-static void reply_value(struct sync *sync, const struct gw_value *value)
+static void reply_value(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
+                        const struct gw_value *value)
 {
-    struct gw_shard *sh = sync->sh;
     uint8_t body[GW_HARDWARE_HEAD_BYTES_MAX], *out;
     size_t bytes = gw_hardware_head(body, value->bank, value->pin);
-    uint16_t msg_id = sync->msg_id != 0 ? sync->msg_id : next_own_id(sync->s);
-    struct gw_frame frame = {
-        .type = GW_FRAME_HARDWARE, .msg_id = msg_id, .body = gw_bytes_of(body, bytes)};
+    struct gw_frame frame = {.type = GW_FRAME_HARDWARE,
+                             .msg_id = msg_id != 0 ? msg_id : next_own_id(s),
+                             .body = gw_bytes_of(body, bytes)};
 
-    begin_reply(sh, sync->s, gw_frame_bytes(&frame) + value->bytes.size);
+    begin_reply(sh, s, gw_frame_bytes(&frame) + value->bytes.size);
     out = sh->replies + sh->reply_bytes;
     sh->reply_bytes += (uint32_t)gw_frame_encode(out, REPLY_BYTES_MAX - sh->reply_bytes, &frame);
     gw_store_be16(out + 3, (uint16_t)(bytes + value->bytes.size));
     memcpy(sh->replies + sh->reply_bytes, value->bytes.data, value->bytes.size);
     sh->reply_bytes += (uint32_t)value->bytes.size;
-    COUNT(sh, sync_values);
 }
 
 static size_t reply_bytes(const struct gw_value *value)
@@ -68,23 +66,36 @@ static size_t reply_bytes(const struct gw_value *value)
     return GW_FRAME_HEADER_BYTES + sizeof "vw" + digits + 1 + value->bytes.size;
 }
 
+enum value_said say_value(struct gw_shard *sh, struct gw_session *s, uint16_t msg_id,
+                          const struct gw_value *value)
+{
+    size_t bytes = reply_bytes(value);
+
+    if (bytes > cold_of(sh, s)->buffer_bytes ||
+        bytes > REPLY_BYTES_MAX - GW_WEBSOCKET_HEADER_BYTES_MAX) {
+        COUNT(sh, sync_refused); /* it would drop the link */
+        return VALUE_TOO_BIG;
+    }
+    if (!has_room(sh, s, bytes))
+        return VALUE_NO_ROOM;
+    reply_value(sh, s, msg_id, value);
+    return VALUE_SAID;
+}
+
 /* False when there is no room for it now. */
 static bool say(struct sync *sync, const struct gw_value *value)
 {
-    struct gw_shard *sh = sync->sh;
-    size_t bytes = reply_bytes(value);
-
-    if (bytes > cold_of(sh, sync->s)->buffer_bytes ||
-        bytes > REPLY_BYTES_MAX - GW_WEBSOCKET_HEADER_BYTES_MAX) {
-        COUNT(sh, sync_refused); /* it would drop the link */
+    switch (say_value(sync->sh, sync->s, sync->msg_id, value)) {
+    case VALUE_SAID:
+        COUNT(sync->sh, sync_values);
         return true;
-    }
-    if (!has_room(sync, bytes)) {
+    case VALUE_TOO_BIG:
+        return true;
+    case VALUE_NO_ROOM:
         sync->cut = true;
         return false;
     }
-    reply_value(sync, value);
-    return true;
+    gw_unreachable("said, or not");
 }
 
 static bool visit(void *context, const struct gw_value *value)

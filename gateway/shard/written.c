@@ -9,7 +9,7 @@
  */
 #include "shard_internal.h"
 
-bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink)
+bool record_written(struct gw_shard *sh, struct gw_downlink *downlink)
 {
     struct gw_pin_write write;
     enum gw_hardware kind = gw_hardware_parse(downlink->frame.body, &write);
@@ -35,7 +35,8 @@ bool record_written(struct gw_shard *sh, const struct gw_downlink *downlink)
         .value = write.value,
     };
 
-    (void)gw_lane_append(sh->lane, &record, record.time_us, now_of(sh));
+    downlink->kept_at = gw_lane_append(sh->lane, &record, record.time_us, now_of(sh));
+    downlink->kept_by = sh->options.number;
     COUNT(sh, updates);
     return true;
 }

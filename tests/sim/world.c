@@ -93,6 +93,7 @@ static void make_life(struct world *w, const struct registry *registry)
         .tx_bytes_max = 2048,
         .held_bytes_max = 512,
         .downlink_pending_max = 4,
+        .owed_max = 2,
         .bridge_sessions_max = 6,
         .bridge_targets_max = 3,
         .downlink_bytes_max = 256,

@@ -28,6 +28,7 @@ enum gw_downlink_result {
     GW_DOWNLINK_TOO_BIG,   /* longer than the device, or the gateway, takes: never sent           */
     GW_DOWNLINK_BUSY,      /* too much is unsent or under way, or the log is full: not now        */
     GW_DOWNLINK_GONE,      /* its connection closed meanwhile                                     */
+    GW_DOWNLINK_OWED, /* busy, but the device is told its pin's last value when it takes more */
     GW_DOWNLINK_RESULTS,
 };
 
@@ -51,6 +52,9 @@ struct gw_downlink {
     bool question;       /* nothing is sent: is the device connected, where, since when?        */
     uint8_t recorded_as; /* GW_RECORD_FROM_..., of a write that its owner records, and refuses as
                             BUSY when it cannot; 0: it is not recorded, or is already        */
+    uint64_t kept_at;    /* of a write that is recorded: when the lane of shard `kept_by` is durable
+                            up to this sequence, the pin's last value is this one or a newer one  */
+    uint32_t kept_by;
 
     enum { GW_DOWNLINK_ASKED, GW_DOWNLINK_FOUND, GW_DOWNLINK_ANSWERED } step;
     enum gw_downlink_result result;

@@ -67,6 +67,7 @@ struct gw_shard_options {
     uint32_t tx_bytes_max;         /* unsent bytes at which a session is no longer read          */
     uint32_t held_bytes_max;       /* frames kept for a late info frame                          */
     uint32_t downlink_pending_max; /* messages of this shard's asking under way to devices  */
+    uint32_t owed_max;             /* sessions that take no message now, and are told later */
     uint32_t bridge_sessions_max;  /* sessions that may write to other devices              */
     uint32_t bridge_targets_max;   /* devices that one of them may write to                 */
     uint32_t bindings_max;         /* devices that wait at once to be bound to a product    */
