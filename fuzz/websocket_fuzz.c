@@ -38,6 +38,7 @@ struct machine {
     uint64_t left, at;          /* of the payload                                          */
     uint64_t message;           /* bytes of the message so far                             */
     bool open;                  /* a fragment was not the last                             */
+    bool text;                  /* of that message: nobody reads it                        */
     uint8_t control[128];
 };
 
@@ -88,11 +89,11 @@ static void end_header(struct machine *m)
             end_control(m);
         return;
     }
-    if (opcode == 1 && !m->open) {
-        fail(m, 1003);
-    } else if (opcode != (m->open ? 0u : 2u)) {
+    if (m->open ? opcode != 0 : opcode != 1 && opcode != 2) {
         fail(m, 1002);
     } else {
+        if (opcode != 0)
+            m->text = opcode == 1;
         m->message = (m->open ? m->message : 0) + m->left;
         if (m->message > MESSAGE_BYTES_MAX)
             fail(m, 1009);
@@ -106,7 +107,7 @@ static void machine_takes(struct machine *m, uint8_t byte)
         byte ^= m->header[m->header_bytes - 4 + m->at % 4];
         if (m->header[0] % 16 >= 8)
             m->control[m->at] = byte;
-        else
+        else if (!m->text)
             m->seen.data[m->seen.data_bytes++] = byte;
         m->at++;
         if (--m->left == 0 && m->header[0] % 16 >= 8)

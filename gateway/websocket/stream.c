@@ -133,14 +133,16 @@ static void on_control(struct gw_websocket *stream, const struct header *header,
 static void begin_data(struct gw_websocket *stream, const struct header *header,
                        uint32_t message_bytes_max)
 {
-    if (header->opcode != (stream->in_message ? GW_WEBSOCKET_CONTINUATION : GW_WEBSOCKET_BINARY)) {
-        bool text = header->opcode == GW_WEBSOCKET_TEXT && !stream->in_message;
+    bool begins = header->opcode == GW_WEBSOCKET_BINARY || header->opcode == GW_WEBSOCKET_TEXT;
 
-        end(stream, text ? GW_WEBSOCKET_UNSUPPORTED : GW_WEBSOCKET_PROTOCOL_ERROR, true);
+    if (begins == stream->in_message || (!begins && header->opcode != GW_WEBSOCKET_CONTINUATION)) {
+        end(stream, GW_WEBSOCKET_PROTOCOL_ERROR, true);
         return;
     }
-    if (!stream->in_message)
+    if (begins) {
         stream->message_bytes = 0;
+        stream->is_text = header->opcode == GW_WEBSOCKET_TEXT;
+    }
     if (header->payload_bytes > message_bytes_max - stream->message_bytes) {
         end(stream, GW_WEBSOCKET_TOO_BIG, true);
         return;
@@ -185,8 +187,10 @@ void gw_websocket_read(struct gw_websocket *stream, uint32_t message_bytes_max, 
             size_t count = (size_t)gw_min_u64(stream->frame_left, size - at);
 
             gw_assert(out->data_bytes <= at); /* I1 */
-            unmask(bytes + out->data_bytes, bytes + at, count, stream->mask);
-            out->data_bytes += count;
+            if (!stream->is_text) {
+                unmask(bytes + out->data_bytes, bytes + at, count, stream->mask);
+                out->data_bytes += count;
+            }
             stream->frame_left -= (uint32_t)count;
             at += count;
             continue;

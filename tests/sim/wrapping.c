@@ -101,8 +101,8 @@ void wrapping_say_close(struct wrapping *wrapping)
 
 void wrapping_spoil(struct wrapping *wrapping, struct chance *chance)
 {
-    static const uint8_t firsts[] = {FIN | GW_WEBSOCKET_TEXT, FIN | RESERVED | GW_WEBSOCKET_BINARY,
-                                     GW_WEBSOCKET_PING, FIN | 3, FIN | 11};
+    static const uint8_t firsts[] = {FIN | RESERVED | GW_WEBSOCKET_BINARY, GW_WEBSOCKET_PING,
+                                     FIN | 3, FIN | 11};
     uint8_t noise[8] = {0};
 
     if (wrapping->state != WRAPPING_OPEN || wrapping->spoilt || room(wrapping) < sizeof noise)

@@ -30,7 +30,7 @@ uint32_t wrapping_say(struct wrapping *wrapping, const uint8_t *bytes, uint32_t 
                       struct chance *chance);
 /* Our Close. */
 void wrapping_say_close(struct wrapping *wrapping);
-/* Something that ends the connection: 1002, 1003 or 1009. */
+/* Something that ends the connection: 1002 or 1009. */
 void wrapping_spoil(struct wrapping *wrapping, struct chance *chance);
 /* Sends what fits, in pieces of any size. */
 void wrapping_flush(struct wrapping *wrapping, struct wire *wire, struct chance *chance);

@@ -4,10 +4,10 @@
  *
  *     | fin 1, rsv 3, opcode 4 | masked 1, length 7 | length, 0, 2 or 8 | mask, 4 | payload ... |
  *
- * What the messages hold is one stream: neither their borders nor those of their fragments mean
- * anything to whoever reads it. So no message is kept to be whole; of a stream there is kept what
- * struct gw_websocket holds, and a header or control frame that is cut, which stays with the
- * caller. Knows no clock, allocates nothing. Any thread.
+ * What binary messages hold is one stream, and text is passed over: neither their borders nor those
+ * of their fragments mean anything to whoever reads it. So no message is kept to be whole; of a
+ * stream there is kept what struct gw_websocket holds, and a header or control frame that is cut,
+ * which stays with the caller. Knows no clock, allocates nothing. Any thread.
  */
 #ifndef GW_WEBSOCKET_STREAM_H
 #define GW_WEBSOCKET_STREAM_H
@@ -36,7 +36,6 @@ enum gw_websocket_code {
     GW_WEBSOCKET_NORMAL = 1000,
     GW_WEBSOCKET_GOING_AWAY = 1001,
     GW_WEBSOCKET_PROTOCOL_ERROR = 1002,
-    GW_WEBSOCKET_UNSUPPORTED = 1003,
     GW_WEBSOCKET_POLICY = 1008,
     GW_WEBSOCKET_TOO_BIG = 1009,
     GW_WEBSOCKET_TRY_AGAIN = 1013,
@@ -49,6 +48,7 @@ struct gw_websocket {
     uint8_t mask[4];        /* of that frame, turned so that the next byte's comes first         */
     uint16_t close_code;    /* it has ended, and this is what its Close is to be answered with   */
     bool in_message;        /* a fragment came, and its continuation is due                      */
+    bool is_text;           /* the message under way is one of text                              */
     bool refused;           /* it ended by a fault, not by the client's Close                    */
 };
 

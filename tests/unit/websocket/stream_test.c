@@ -131,6 +131,9 @@ static void messages_hold_one_stream_at_every_cut(void **state)
     put(&sent, GW_WEBSOCKET_CONTINUATION, "", 0, 4);
     put(&sent, FIN | GW_WEBSOCKET_PONG, "x", 1, 5);
     put(&sent, FIN | GW_WEBSOCKET_CONTINUATION, "agment", 6, 6);
+    put(&sent, FIN | GW_WEBSOCKET_TEXT, "text is passed over", 19, 12);
+    put(&sent, GW_WEBSOCKET_TEXT, "in fragments", 12, 13);
+    put(&sent, FIN | GW_WEBSOCKET_CONTINUATION, "too", 3, 14);
     put(&sent, FIN | GW_WEBSOCKET_BINARY, "", 0, 7);
     put(&sent, FIN | GW_WEBSOCKET_PING, "newest", 6, 8);
     put(&sent, FIN | GW_WEBSOCKET_BINARY, filler, 126, 9);
@@ -207,9 +210,8 @@ static void what_no_client_may_send_is_refused_with_its_code(void **state)
     } rows[] = {
 #define ROW(text, code, refused) {text, sizeof(text) - 1, code, refused}
 #define MASK                     "\0\0\0\0"
-        ROW("\x81\x82" MASK "hi", 1003, true), /* text                      */
-        ROW("\x82\x02hi", 1002, true),         /* not masked                */
-        ROW("\xc2\x80" MASK, 1002, true),      /* a reserved bit            */
+        ROW("\x82\x02hi", 1002, true),    /* not masked                */
+        ROW("\xc2\x80" MASK, 1002, true), /* a reserved bit            */
         ROW("\xa2\x80" MASK, 1002, true),
         ROW("\x92\x80" MASK, 1002, true),
         ROW("\x83\x80" MASK, 1002, true), /* reserved opcodes          */
@@ -218,6 +220,7 @@ static void what_no_client_may_send_is_refused_with_its_code(void **state)
         ROW("\x8f\x80" MASK, 1002, true),
         ROW("\x80\x80" MASK, 1002, true),                 /* nothing to continue       */
         ROW("\x02\x80" MASK "\x82\x80" MASK, 1002, true), /* a message inside another  */
+        ROW("\x01\x80" MASK "\x82\x80" MASK, 1002, true),
         ROW("\x02\x80" MASK "\x81\x80" MASK, 1002, true),
         ROW("\x09\x80" MASK, 1002, true),       /* a Ping in fragments       */
         ROW("\x89\xfe\0\x7e" MASK, 1002, true), /* a Ping of 126             */
