@@ -3,10 +3,13 @@
  * segment, and begin a segment of a new boot epoch that says where that end is.
  *
  * I1  Until the new segment is durable nothing that was there is changed, except that copies of
- *     damaged ranges are put aside; so recovery may be cut off anywhere and be done again.
+ *     damaged ranges are put aside, and that retention makes room as it does at any time; so
+ *     recovery may be cut off anywhere and be done again.
  * I2  The new epoch is EPOCH_STEP above every epoch that any segment or the mark names, and not
  *     below the wall clock in microseconds: a directory that was emptied does not bring old
  *     identities back.
+ * I3  The new segment's number is above every one that a file, the mark or a cursor names: a place
+ *     that was told to a reader once never means another.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +31,9 @@
  * life apart from those of the next.
  */
 #define EPOCH_STEP (UINT64_C(1) << 32)
+
+/* No log comes so far; a cursor that names more was written by somebody else. */
+#define NUMBER_MAX (UINT64_C(1) << 48)
 
 enum {
     LOCK_POLL_MS = 10,
@@ -287,6 +293,29 @@ static int look_at(struct opening *o, uint64_t number, bool newest,
     return err;
 }
 
+/*
+ * The mark names a place in a segment that is not there: it was the newest one, and all of it was
+ * durable. What comes next says that it comes behind it, so that every reader is told.
+ */
+static void miss_newest(struct opening *o, const struct gw_journal_mark *mark)
+{
+    struct gw_journal_writer *w = o->writer;
+    struct gw_journal_recovery *r = o->recovery;
+
+    if (w->previous_fd >= 0)
+        (void)w->io->close(w->io->context, w->previous_fd);
+    w->previous_fd = -1;
+    w->number = mark->durable.segment;
+    w->number_epoch = mark->epoch;
+    w->end = mark->durable.offset;
+    w->before = mark->durable;
+    if (r->damaged_ranges++ == 0)
+        r->damage_at =
+            (struct gw_journal_position){.segment = w->number, .offset = GW_SEGMENT_DATA_AT};
+    r->damaged_bytes += w->end - GW_SEGMENT_DATA_AT;
+    r->clean = false;
+}
+
 static int look_around(struct opening *o)
 {
     struct gw_journal_writer *w = o->writer;
@@ -306,11 +335,25 @@ static int look_around(struct opening *o)
     w->epoch = mark.epoch;
     for (size_t i = 0; i < list.count && err == 0; i++)
         err = look_at(o, list.numbers[i], i + 1 == list.count, &mark, header);
+    /* One in which nothing was durable yet may have been given up. */
+    if (err == 0 && mark.durable.segment > w->number && mark.durable.offset > GW_SEGMENT_DATA_AT)
+        miss_newest(o, &mark);
     o->recovery->segments = list.count;
     o->recovery->journal_bytes = gw_writer_bytes(w);
     gw_segment_list_fini(&list);
     free(header);
     return err;
+}
+
+static int visit_cursor(void *visitor, const char *name, int err,
+                        struct gw_journal_position position)
+{
+    struct gw_journal_writer *w = visitor;
+
+    (void)name;
+    if (err == 0 && position.segment < NUMBER_MAX)
+        w->number_next = gw_max_u64(w->number_next, position.segment + 1);
+    return 0;
 }
 
 static bool is_lack_of_room(int err)
@@ -328,6 +371,8 @@ static int begin_epoch(struct opening *o, uint64_t seed)
     w->seed = seed;
     w->epoch = gw_max_u64(w->epoch + EPOCH_STEP, w->io->wall_us(w->io->context));
     w->number_next = w->number + 1;
+    if ((err = gw_cursor_list(w->io, w->path, visit_cursor, w)) != 0) /* I3 */
+        return fail(o, err, "cannot read the cursors of %s", w->path);
     if (w->number == 0)
         w->end = 0;
     err = gw_writer_segment_start(w);

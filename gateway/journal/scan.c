@@ -213,7 +213,16 @@ static int settle(const struct gw_journal_io *io, int fd, uint64_t mark_offset)
 
     if (io->forget != NULL)
         io->forget(io->context, fd, mark_offset & ~(uint64_t)(LARGE_PAGE_BYTES - 1));
-    return err == -EIO || err == -EINVAL || err == -EROFS ? 0 : err;
+    switch (-err) {
+    case EIO:
+    case EINVAL:
+    case EROFS:
+    case ENOSPC: /* of a disk that promises more than it has */
+    case EDQUOT:
+        return 0;
+    default:
+        return err;
+    }
 }
 
 int gw_segment_scan(const struct gw_journal_io *io, int fd, const struct gw_segment_header *header,

@@ -401,21 +401,36 @@ static void write_closing(struct gw_journal_writer *writer)
     }
 }
 
+static void close_one(const struct gw_journal_writer *writer, int *fd)
+{
+    if (*fd >= 0)
+        (void)writer->io->close(writer->io->context, *fd);
+    *fd = -1;
+}
+
+static void close_files(struct gw_journal_writer *writer)
+{
+    close_one(writer, &writer->previous_fd);
+    close_one(writer, &writer->fd);
+    close_one(writer, &writer->mark_fd);
+    close_one(writer, &writer->dir_fd);
+}
+
+void gw_journal_writer_finish(struct gw_journal_writer *writer)
+{
+    if (writer->fd >= 0)
+        write_closing(writer);
+    close_files(writer);
+}
+
 void gw_journal_writer_close(struct gw_journal_writer *writer, bool clean)
 {
-    const struct gw_journal_io *io;
-
     if (writer == NULL)
         return;
-    io = writer->io;
-    if (clean && writer->fd >= 0)
-        write_closing(writer);
-    int fds[] = {writer->previous_fd, writer->fd, writer->mark_fd, writer->dir_fd, writer->lock_fd};
-
-    for (size_t i = 0; i < GW_ARRAY_COUNT(fds); i++) {
-        if (fds[i] >= 0)
-            (void)io->close(io->context, fds[i]);
-    }
+    if (clean)
+        gw_journal_writer_finish(writer);
+    close_files(writer);
+    close_one(writer, &writer->lock_fd);
     free(writer->closed);
     free(writer);
 }

@@ -268,13 +268,22 @@ static void on_sync(struct gw_bytes body, struct gw_session_todo *todo)
     }
 }
 
+static bool sets_a_field(const struct gw_frame *frame)
+{
+    struct gw_internal_request request;
+
+    gw_internal_parse(frame->body, &request);
+    return request.what == GW_INTERNAL_META_SET;
+}
+
 /* Must this frame wait until the info frame named the product? */
-static bool must_wait(const struct gw_session *s, const struct gw_session_cold *cold, uint8_t type)
+static bool must_wait(const struct gw_session *s, const struct gw_session_cold *cold,
+                      const struct gw_frame *frame)
 {
     if ((cold->product_flags & GW_PRODUCT_INFO_REQUIRED) == 0 ||
         (s->flags & GW_SESSION_INFO_SEEN) != 0)
         return false;
-    switch (type) {
+    switch (frame->type) {
     case GW_FRAME_HARDWARE:
     case GW_FRAME_PROPERTY:
     case GW_FRAME_EVENT_LOG:
@@ -283,6 +292,8 @@ static bool must_wait(const struct gw_session *s, const struct gw_session_cold *
     case GW_FRAME_HARDWARE_SYNC: /* it would miss what is held, and may not be for this board */
     case GW_FRAME_BRIDGE:
         return true;
+    case GW_FRAME_INTERNAL: /* the info frame itself must not */
+        return sets_a_field(frame);
     case GW_FRAME_PING: /* its answer would cover what is held: it waits in its place */
         return (s->flags & GW_SESSION_HELD) != 0;
     default:
@@ -296,7 +307,7 @@ static void on_live_frame(struct gw_session *s, struct gw_session_cold *cold,
 {
     struct gw_bridge bridge;
 
-    if (must_wait(s, cold, frame->type)) {
+    if (must_wait(s, cold, frame)) {
         todo->hold = true;
         return;
     }

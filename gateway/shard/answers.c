@@ -10,10 +10,12 @@
  *
  *   I1  No answer leaves before gw_lane_durable covers the records that it stands for.
  *   I2  The ring has room for whatever one frame may ask: answers_have_room was asked before.
+ *   I3  Answers that could be given stay here while few chunks are free: after a stall of the disk
+ *       there are more than there are chunks, which come back as the sends are done.
  */
 #include "shard_internal.h"
 
-enum { OWN_PING_EVERY_MS = 4000, ANSWERS_ROOM = 2 };
+enum { OWN_PING_EVERY_MS = 4000, OWN_PING_AGAIN_MS = 250, ANSWERS_ROOM = 2 };
 
 static uint32_t waiting_count(const struct gw_shard *sh)
 {
@@ -23,6 +25,17 @@ static uint32_t waiting_count(const struct gw_shard *sh)
 bool answers_have_room(const struct gw_shard *sh)
 {
     return waiting_count(sh) + ANSWERS_ROOM <= sh->answers_mask + 1;
+}
+
+/* I3. A session needs one or two for what it is told. */
+static bool may_tell(const struct gw_shard *sh)
+{
+    return sh->chunks.taken_count < sh->chunks.slot_count - sh->chunks.slot_count / 8;
+}
+
+bool answers_wait_for_chunks(const struct gw_shard *sh)
+{
+    return waiting_count(sh) > 0 && !may_tell(sh);
 }
 
 bool answers_wait(const struct gw_shard *sh)
@@ -102,6 +115,10 @@ void ping_on_timer(struct gw_shard *sh, struct gw_session *s)
     if (!has(s, GW_SESSION_PING_WAITS | GW_SESSION_SYNC_WAITS | GW_SESSION_PARKED) ||
         cold->ping_tick > tick_of(sh))
         return;
+    if (!may_tell(sh)) {
+        cold->ping_tick = tick_after(sh, OWN_PING_AGAIN_MS * GW_NS_PER_MS);
+        return;
+    }
     struct gw_frame ping = {.type = GW_FRAME_PING, .msg_id = next_own_id(s)};
 
     COUNT(sh, own_pings);
@@ -147,7 +164,7 @@ void give_durable_answers(struct gw_shard *sh)
     uint64_t durable = gw_lane_durable(sh->lane);
     struct gw_session *last = NULL;
 
-    while (waiting_count(sh) > 0) {
+    while (waiting_count(sh) > 0 && may_tell(sh)) {
         struct waiting_answer answer = sh->answers[sh->answers_head & sh->answers_mask];
 
         if (answer.sequence > durable)
@@ -183,6 +200,6 @@ void give_durable_answers(struct gw_shard *sh)
 
 bool answers_ask_for_wake(struct gw_shard *sh)
 {
-    return waiting_count(sh) == 0 ||
+    return waiting_count(sh) == 0 || !may_tell(sh) ||
            gw_lane_wake_at(sh->lane, sh->answers[sh->answers_head & sh->answers_mask].sequence);
 }

@@ -40,6 +40,11 @@ void publish_record(struct gw_shard *sh, struct gw_session *s, struct gw_record 
 {
     struct gw_session_cold *cold = cold_of(sh, s);
 
+    if (cold->sequence ==
+        UINT32_MAX) { /* a session that has no number left is followed by another */
+        cold->login = sh->login_count++;
+        cold->sequence = 0;
+    }
     record->device = s->device;
     record->session = epoch_of(sh, cold->login);
     record->sequence = ++cold->sequence;

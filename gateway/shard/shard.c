@@ -541,6 +541,8 @@ uint64_t gw_shard_sleep_ns(struct gw_shard *sh)
 
     if (!answers_ask_for_wake(sh))
         return 0;
+    if (answers_wait_for_chunks(sh)) /* not all are taken by sends, whose ends would wake us */
+        ns = gw_min_u64(ns, 20 * GW_NS_PER_MS);
     if (sh->lane_parked.count + sh->retiring.count > 0) {
         /* Full: the lane wakes us. Otherwise it is answers that leave no room, and they do. */
         if (!lane_has_room(sh) && !gw_lane_wake_at(sh->lane, 0))

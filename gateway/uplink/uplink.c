@@ -354,7 +354,7 @@ int gw_uplink_start(struct gw_uplink *uplink)
 
 void gw_uplink_stop(struct gw_uplink *uplink)
 {
-    if (uplink->writer_closed)
+    if (uplink->finished)
         return;
     if (uplink->started) {
         atomic_store(&uplink->stopping, 1);
@@ -366,8 +366,8 @@ void gw_uplink_stop(struct gw_uplink *uplink)
     }
     if (uplink->pending_count > 0)
         gw_log(GW_LOG_ERROR, "journal_left_unwritten", GW_U64("batches", uplink->pending_count));
-    gw_journal_writer_close(uplink->options.writer, true);
-    uplink->writer_closed = true;
+    gw_journal_writer_finish(uplink->options.writer);
+    uplink->finished = true;
 }
 
 void gw_uplink_destroy(struct gw_uplink *uplink)
@@ -375,8 +375,7 @@ void gw_uplink_destroy(struct gw_uplink *uplink)
     if (uplink == NULL)
         return;
     gw_assert(!uplink->started);
-    if (!uplink->writer_closed)
-        gw_journal_writer_close(uplink->options.writer, false);
+    gw_journal_writer_close(uplink->options.writer, false);
     for (uint32_t i = 0; i < uplink->options.lane_count && uplink->lanes != NULL; i++)
         gw_lane_fini(&uplink->lanes[i]);
     free(uplink->lanes);

@@ -75,7 +75,7 @@ struct gw_pending {
 struct gw_uplink {
     struct gw_uplink_options options;
     struct gw_lane *lanes;
-    bool started, writer_closed;
+    bool started, finished;
     pthread_t thread;
 
     /* the uplink thread's */

@@ -137,7 +137,7 @@ bool life_owes_answers(const struct life *life, uint32_t shard)
 {
     const struct gw_shard *sh = life->shards[shard];
 
-    return answers_wait(sh) &&
+    return answers_wait(sh) && !answers_wait_for_chunks(sh) &&
            sh->answers[sh->answers_head & sh->answers_mask].sequence <= gw_lane_durable(sh->lane);
 }
 

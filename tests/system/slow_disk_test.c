@@ -251,6 +251,40 @@ static void a_full_lane_lets_nobody_in_and_keeps_those_inside_company(void **sta
     sys_client_close(&writer);
 }
 
+/*
+ * All of a fleet wait for the same sync, many more than the shard has chunks for its answers; some
+ * of our PINGs are due meanwhile, all at once as well. Nobody is sent away for want of one.
+ */
+static void a_crowd_that_waited_is_answered_to_the_last(void **state)
+{
+    enum { CROWD = 300 }; /* with 64 chunks, see main */
+    static struct sys_device fleet[CROWD];
+    static struct sys_client crowd[CROWD];
+    struct gw_frame frame;
+
+    (void)state;
+    sys_devices_add(&gateway, SYS_PRODUCT, fleet, CROWD);
+    for (size_t i = 0; i < CROWD; i++) {
+        sys_must(&gateway, &crowd[i], sys_connect(&gateway, &crowd[i], SYS_PLAIN));
+        sys_must(&gateway, &crowd[i], sys_client_login(&crowd[i], fleet[i].token, GW_RESPONSE_OK));
+    }
+    sys_disk_stall(&gateway);
+    for (size_t i = 0; i < CROWD; i++) {
+        write_one(&crowd[i], 3);
+        sys_must(&gateway, &crowd[i], sys_client_send_frame(&crowd[i], GW_FRAME_PING, 4, NULL, 0));
+    }
+    sys_pause_ms(OWN_PING_MS + 1000);
+    sys_disk_resume(&gateway);
+    for (size_t i = 0; i < CROWD; i++) {
+        do
+            sys_must(&gateway, &crowd[i], sys_client_frame(&crowd[i], &frame, sys_ms(SOON_MS)));
+        while (frame.type == GW_FRAME_PING);
+        assert_int_equal(frame.type, GW_FRAME_RESPONSE);
+        assert_int_equal(frame.msg_id, 4);
+        sys_client_close(&crowd[i]);
+    }
+}
+
 /* A test that failed with the disk stopped must not take the others with it. */
 static int resume(void **state)
 {
@@ -266,7 +300,8 @@ int main(void)
         .gateway = &gateway,
         .options = {.shards = 1,
                     .slow_disk = true,
-                    .config = "rate: { frames_per_s = 100000; burst = 100000; };\n"},
+                    .config = "rate: { frames_per_s = 100000; burst = 100000; };\n"
+                              "chunks_per_shard = 64;\n"},
         .devices = devices,
         .device_count = GW_ARRAY_COUNT(devices),
         .updates = &updates,
@@ -278,6 +313,7 @@ int main(void)
         cmocka_unit_test_teardown(pressure_does_not_touch_who_has_nothing_pending, resume),
         cmocka_unit_test_teardown(a_full_lane_lets_nobody_in_and_keeps_those_inside_company,
                                   resume),
+        cmocka_unit_test_teardown(a_crowd_that_waited_is_answered_to_the_last, resume),
     };
 
     return SYS_GROUP_RUN(&group, tests);

@@ -101,6 +101,11 @@ bool gw_journal_writer_prepare(struct gw_journal_writer *writer);
 void gw_journal_writer_retain(struct gw_journal_writer *writer);
 
 /*
+ * Ends the log cleanly, as below, and keeps its lock: nothing more is written, and nobody else
+ * begins to before the close.
+ */
+void gw_journal_writer_finish(struct gw_journal_writer *writer);
+/*
  * Frees the writer; NULL is fine. `clean` writes a closing batch first: every batch handed over is
  * durable, and the caller stops for good. Without it the journal looks as after a crash.
  */

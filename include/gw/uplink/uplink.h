@@ -41,8 +41,9 @@ struct gw_uplink_options {
 /* 0 or -errno; after 0 the writer is the uplink's. The thread is not started. */
 GW_MUST_USE int gw_uplink_create(const struct gw_uplink_options *options, struct gw_uplink **out);
 /*
- * NULL is fine. The thread was stopped. Where gw_uplink_stop was never called, the journal is left
- * as a crash would leave it.
+ * NULL is fine. The thread was stopped. The lock of the journal is let go, so whoever writes beside
+ * it by that right (the last values) has ended. Where gw_uplink_stop was never called, the journal
+ * is left as a crash would leave it.
  */
 void gw_uplink_destroy(struct gw_uplink *uplink);
 
@@ -51,9 +52,9 @@ struct gw_lane *gw_uplink_lane(struct gw_uplink *uplink, uint32_t lane);
 GW_MUST_USE int gw_uplink_start(struct gw_uplink *uplink);
 
 /*
- * Drains what the lanes have sealed, syncs it, closes the journal cleanly and joins the thread. The
- * shards must have flushed and stopped. When the disk fails, it tries for 5 s and leaves what was
- * never acknowledged.
+ * Drains what the lanes have sealed, syncs it, ends the journal cleanly and joins the thread; the
+ * journal's lock stays. The shards must have flushed and stopped. When the disk fails, it tries for
+ * 5 s and leaves what was never acknowledged.
  */
 void gw_uplink_stop(struct gw_uplink *uplink);
 

@@ -240,6 +240,97 @@ static void the_earliest_of_several_cursors_counts(void **state)
     gw_journal_writer_close(writer, true);
 }
 
+static void remove_segment(uint64_t number)
+{
+    char path[256];
+
+    kit_segment_path(path, &kit_dir, number);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void write_batches(uint32_t lane, uint64_t count, struct gw_journal_recovery *recovery)
+{
+    struct gw_journal_writer *writer = kit_writer(&kit_dir, 1 << 20, NULL, recovery);
+
+    for (uint64_t sequence = 1; sequence <= count; sequence++)
+        assert_int_equal(kit_write(writer, lane, sequence, sequence - 1, 1), 0);
+    gw_journal_writer_close(writer, true);
+}
+
+/* The mark proves that there was one: it is told at the start and to readers, old and new. */
+static void newest_segment_that_is_gone_is_reported_as_loss(void **state)
+{
+    struct gw_journal_recovery recovery;
+    struct gw_journal_position between, after;
+    struct kit_found found;
+
+    (void)state;
+    write_batches(0, 5, NULL);
+    between = kit_read(&kit_dir, beginning).after;
+    write_batches(0, 23, NULL);
+    after = kit_read(&kit_dir, beginning).after;
+    remove_segment(2);
+    write_batches(0, 40, &recovery);
+    assert_false(recovery.clean);
+    assert_int_equal(recovery.damaged_ranges, 1);
+    assert_int_equal(recovery.damage_at.segment, 2);
+    assert_true(recovery.damaged_bytes > 0);
+    found = kit_read(&kit_dir, beginning);
+    assert_int_equal(found.batches, 5 + 40);
+    assert_true(found.damages + found.deletions > 0);
+    found = kit_read(&kit_dir, between);
+    assert_int_equal(found.batches, 40);
+    assert_true(found.damages + found.deletions > 0);
+    assert_int_equal(kit_read(&kit_dir, after).batches, 40);
+    write_batches(0, 1, &recovery); /* it is told once */
+    assert_int_equal(recovery.damaged_ranges, 0);
+}
+
+/* Whatever was removed, by hand or by a repair: a place that a reader was told is never another. */
+static void numbers_of_segments_do_not_come_back(void **state)
+{
+    struct gw_journal_position after;
+    struct gw_journal_recovery recovery;
+    char path[256];
+
+    (void)state;
+    for (int with_mark = 1; with_mark >= 0; with_mark--) {
+        kit_dir_remove(&kit_dir);
+        kit_dir_make(&kit_dir);
+        write_batches(0, 30, NULL);
+        after = kit_read(&kit_dir, beginning).after;
+        assert_int_equal(gw_cursor_commit(NULL, kit_dir.path, "reader", after), 0);
+        remove_segment(1);
+        (void)snprintf(path, sizeof path, "%s/mark", kit_dir.path);
+        assert_int_equal(with_mark ? 0 : unlink(path), 0);
+        write_batches(0, 40, &recovery);
+        assert_int_equal(recovery.damaged_ranges, with_mark);
+        assert_int_equal(kit_read(&kit_dir, after).batches, 40);
+        kit_segment_path(path, &kit_dir, 1);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
+/* Last values are written beside the log until its lock goes. */
+static void finished_log_keeps_its_lock(void **state)
+{
+    struct gw_journal_options options = {.path = kit_dir.path};
+    struct gw_journal_writer *writer, *second;
+    struct gw_journal_recovery recovery;
+    char why[256];
+
+    (void)state;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
+    assert_int_equal(kit_write(writer, 0, 1, 0, 1), 0);
+    gw_journal_writer_finish(writer);
+    assert_int_equal(gw_journal_writer_open(&options, &second, &recovery, why, sizeof why),
+                     -EWOULDBLOCK);
+    gw_journal_writer_close(writer, false);
+    assert_int_equal(gw_journal_writer_open(&options, &second, &recovery, why, sizeof why), 0);
+    assert_true(recovery.clean);
+    gw_journal_writer_close(second, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +343,9 @@ int main(void)
         KIT_TEST(mark_is_good_for_one_wait),
         KIT_TEST(lock_without_a_name_in_it_is_held_all_the_same),
         KIT_TEST(the_earliest_of_several_cursors_counts),
+        KIT_TEST(newest_segment_that_is_gone_is_reported_as_loss),
+        KIT_TEST(numbers_of_segments_do_not_come_back),
+        KIT_TEST(finished_log_keeps_its_lock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

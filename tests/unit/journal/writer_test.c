@@ -269,7 +269,7 @@ static void full_disk_at_start_opens_stalled_and_recovers(void **state)
     kit_disk.fail_with = -ENOSPC;
     kit_disk.fail_forever = true;
     kit_disk.only_data = true; /* opening files works, writing does not */
-    kit_disk.fail_at = 3;      /* the pid and the sync of the old segment pass */
+    kit_disk.fail_at = 2;      /* from the sync of the old segment on */
     options.io = &kit_disk.io;
     assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
     assert_true(recovery.stalled);
