@@ -19,6 +19,7 @@
 #include "values_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -144,6 +145,28 @@ static int open_tables(struct values_store *store, enum values_store_mode mode, 
     return error_of(mdb_txn_commit(txn));
 }
 
+/*
+ * The log lets go of what the store holds, so the store's names must be on disk as much as its
+ * pages. A folder above that may not be read was made by somebody else, long before.
+ */
+static int sync_folders(const char *path)
+{
+    static const char *const folders[] = {"/.", "/.."};
+    int err = 0;
+
+    for (size_t i = 0; i < GW_ARRAY_COUNT(folders) && err == 0; i++) {
+        char folder[PATH_MAX + sizeof "/.."];
+        int fd;
+
+        (void)snprintf(folder, sizeof folder, "%s%s", path, folders[i]);
+        if ((fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+            return i == 0 ? -errno : 0;
+        err = fsync(fd) == 0 ? 0 : -errno;
+        (void)close(fd);
+    }
+    return err;
+}
+
 /* Reads all of it and writes something: whatever is not as it should be is found now. */
 static int look_through(struct values_store *store)
 {
@@ -179,6 +202,11 @@ int values_store_open(struct values_store *store, const char *path, enum values_
         (mode == VALUES_STORE_WRITE && store->is_suspect && (err = look_through(store)) != 0)) {
         if (store->is_suspect)
             *why = "its file is shorter than its pages";
+        values_store_close(store);
+        return err;
+    }
+    if (mode == VALUES_STORE_WRITE && (err = sync_folders(store->path)) != 0) {
+        *why = "its folder cannot be synced";
         values_store_close(store);
     }
     return err;

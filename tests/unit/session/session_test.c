@@ -380,6 +380,15 @@ static void updates_wait_for_a_required_info_frame(void **state)
     give(&l, 16, 4, BODY("")); /* what is held would be missing in its answer */
     assert_true(l.todo.hold);
     assert_int_equal(l.todo.ask, GW_ASK_NOTHING);
+    give(&l, 17, 4,
+         BODY("meta\0"
+              "set\0Serial\0A7"));
+    assert_true(l.todo.hold);
+    assert_false(l.todo.publish);
+    give(&l, 17, 4,
+         BODY("meta\0"
+              "get\0Serial"));
+    assert_false(l.todo.hold);
     give(&l, 6, 4, BODY(""));
     assert_false(l.todo.hold);
     l.s.flags |= GW_SESSION_HELD;
