@@ -203,10 +203,12 @@ bool gw_json_scalar(struct gw_json *json, uint8_t *room, size_t capacity, struct
     if (gw_json_take(json, '"')) {
         bool whole = take_string(&json->rest, &writer) && !writer.full;
 
-        *out =
-            (struct gw_json_value){.kind = GW_JSON_STRING, .text = gw_bytes_of(room, writer.bytes)};
+        *out = (struct gw_json_value){.kind = GW_JSON_STRING,
+                                      .text = gw_bytes_of(room, writer.bytes),
+                                      .too_long = writer.full};
         return whole;
     }
+    out->too_long = false;
     if ((bytes = number_bytes(json->rest)) > 0)
         out->kind = GW_JSON_NUMBER;
     else if ((bytes = word_bytes(json->rest)) > 0)

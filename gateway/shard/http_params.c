@@ -146,6 +146,10 @@ bool http_field_parameter(struct http_reading *r, struct gw_bytes *field, bool d
 {
     static const char *const wrong[] = {"Wrong metaField format", "Wrong metaField format."};
 
+    if (http_has_parameter(r, "metaFieldId") && http_has_parameter(r, "metaFieldName")) {
+        http_refuse(r->call, 400, wrong[dotted]); /* they may mean two */
+        return false;
+    }
     if (http_find_text(r, "metaFieldId", field) && field->size > 0) {
         r->call->numbered = HTTP_NUMBER_OF_FIELD;
         if (http_number_of(*field, &r->call->number))

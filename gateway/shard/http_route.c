@@ -115,7 +115,11 @@ static struct gw_bytes find_token(const struct gw_http_request *request, struct 
         strncasecmp((const char *)bearer.data, scheme, sizeof scheme - 1) != 0)
         return token;
     bearer = gw_bytes_after(bearer, sizeof scheme - 1);
-    return count == 0 || gw_bytes_equal(token, bearer) ? bearer : none;
+    while (bearer.size > 0 && bearer.data[0] == ' ') /* RFC 9110 11.4 */
+        bearer = gw_bytes_after(bearer, 1);
+    if (count == 0)
+        return bearer;
+    return gw_bytes_equal(token, bearer) ? token : none;
 }
 
 void http_route(const struct gw_http_request *request, struct http_call *call)

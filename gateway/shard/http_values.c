@@ -1,8 +1,8 @@
 /*
  * What was asked for as bodies of answers. Values: one pin's as plain text, several as a JSON
- * object, one as the array that old servers gave. In JSON a value that is a number is one, and one
- * with several parts is an array; what a value was meant to be, the gateway is not told. A metadata
- * field is a JSON object, and a text.
+ * object, one as the array that old servers gave. In JSON a value that is a number is one, unless
+ * its datastream is one of strings, and one with several parts is an array. A metadata field is a
+ * JSON object, and a text.
  */
 #include "http_internal.h"
 
@@ -27,9 +27,10 @@ static bool has_parts(struct gw_bytes value)
     return value.size > 0 && memchr(value.data, '\0', value.size) != NULL;
 }
 
+typedef void put_part(struct gw_json_out *out, struct gw_bytes part);
+
 /* Parts of a value, which have NULs between them, each by `put`. */
-static void put_array(struct gw_json_out *out, struct gw_bytes value,
-                      void (*put)(struct gw_json_out *out, struct gw_bytes part))
+static void put_array(struct gw_json_out *out, struct gw_bytes value, put_part *put)
 {
     gw_json_put(out, "[");
     for (;;) {
@@ -45,19 +46,43 @@ static void put_array(struct gw_json_out *out, struct gw_bytes value,
     gw_json_put(out, "]");
 }
 
+struct members {
+    struct gw_json_out *out;
+    const struct pin_source *source;
+    bool untyped; /* the product has no datastreams */
+};
+
+/* As a string, if its datastream says so: "0012" and "1e999" are none of the numbers they look
+ * like.
+ */
+static put_part *part_of(struct members *members, const struct gw_value *value)
+{
+    const struct pin_source *source = members->source;
+    struct gw_stream stream;
+    int err;
+
+    if (value->bank != 'v' || members->untyped)
+        return gw_json_put_value;
+    err = gw_index_stream(source->index, source->product, value->pin, &stream);
+    members->untyped = err == -ENODATA;
+    return err == 0 && stream.type == GW_STREAM_STRING ? gw_json_put_string : gw_json_put_value;
+}
+
 /* "v1":VALUE, behind what is there. */
 static bool put_member(void *context, const struct gw_value *value)
 {
-    struct gw_json_out *out = context;
+    struct members *members = context;
+    struct gw_json_out *out = members->out;
+    put_part *put = part_of(members, value);
     char name[sizeof ",\"v255\":"];
 
     (void)snprintf(name, sizeof name, "%s\"%c%u\":", out->bytes > 1 ? "," : "", value->bank,
                    (unsigned)value->pin);
     gw_json_put(out, name);
     if (has_parts(value->bytes))
-        put_array(out, value->bytes, gw_json_put_value);
+        put_array(out, value->bytes, put);
     else
-        gw_json_put_value(out, value->bytes);
+        put(out, value->bytes);
     return !out->full;
 }
 
@@ -66,17 +91,18 @@ static int put_members(const struct pin_source *source, const struct http_call *
                        struct gw_json_out *out)
 {
     static const char others[] = {'d', 'a'};
+    struct members members = {.out = out, .source = source};
     bool all = call->form == HTTP_VALUES_ALL;
-    int err = all ? pin_values_each(source, 0, PINS_ALL, put_member, out) : 0;
+    int err = all ? pin_values_each(source, 0, PINS_ALL, put_member, &members) : 0;
 
     for (size_t i = 0; all && i < sizeof others && err == 0; i++)
-        err = gw_values_each(source->values, source->device, others[i], 0, put_member, out);
+        err = gw_values_each(source->values, source->device, others[i], 0, put_member, &members);
     for (uint32_t i = 0; i < call->pin_count && err == 0; i++) {
         struct gw_value value;
 
         err = pin_value_get(source, call->pins[i].bank, call->pins[i].number, &value);
         if (err == 0)
-            (void)put_member(out, &value);
+            (void)put_member(&members, &value);
         else if (err == -ENOENT)
             err = 0;
     }
@@ -98,6 +124,7 @@ static int read_object(const struct pin_source *source, const struct http_call *
 static int read_one(const struct pin_source *source, const struct http_call *call,
                     struct gw_json_out *out, struct http_body *body)
 {
+    struct members members = {.out = out, .source = source};
     struct gw_value value;
     int err = pin_value_get(source, call->pins[0].bank, call->pins[0].number, &value);
 
@@ -106,7 +133,7 @@ static int read_one(const struct pin_source *source, const struct http_call *cal
     if (call->form == HTTP_VALUES_ARRAY) {
         put_array(out, value.bytes, gw_json_put_string);
     } else if (has_parts(value.bytes)) {
-        put_array(out, value.bytes, gw_json_put_value);
+        put_array(out, value.bytes, part_of(&members, &value));
     } else {
         body->type = PLAIN;
         body->bytes = value.bytes;

@@ -73,9 +73,9 @@ static bool read_array(struct http_reading *r, struct gw_bytes *out, uint32_t *c
                 goto malformed;
             begin[bytes++] = '\0';
         }
-        if (!gw_json_scalar(&json, begin + bytes, capacity - bytes, &value))
+        if (!gw_json_scalar(&json, begin + bytes, capacity - bytes, &value) && !value.too_long)
             goto malformed;
-        if (value.text.size > capacity - bytes || !http_is_value(r, value.text)) {
+        if (value.too_long || value.text.size > capacity - bytes || !http_is_value(r, value.text)) {
             http_refuse(call, 400, call->legacy ? HTTP_WRONG_FORMAT : GW_STREAM_TEXT_MISFIT);
             return false;
         }
@@ -229,17 +229,19 @@ static void add_property(struct http_reading *r, char bank, uint8_t pin)
     struct gw_bytes rest = r->request->query, name, value, property = {.size = 0}, values;
     struct gw_record *record;
     char word[64];
+    bool found = false;
     uint32_t count;
 
     while (gw_http_query_next(&rest, &name, &value)) {
         if (gw_bytes_are(name, "token") || gw_bytes_are(name, "pin") ||
             gw_bytes_are(name, "dataStreamId"))
             continue;
-        if (property.size > 0 && !gw_bytes_equal(property, name)) {
+        if (found && !gw_bytes_equal(property, name)) {
             http_refuse(r->call, 400, "Only one property can be changed at once.");
             return;
         }
         property = name;
+        found = true;
     }
     if (property.size == 0 || property.size >= sizeof word) {
         http_refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
@@ -248,7 +250,8 @@ static void add_property(struct http_reading *r, char bank, uint8_t pin)
     memcpy(word, property.data, property.size);
     word[property.size] = '\0';
     count = http_find_values(r->call, r->request->query, word, &values);
-    if (!http_are_values(r, values, count)) {
+    property = http_resolve(r->call, property);
+    if (!http_are_values(r, values, count) || !http_is_value(r, property)) {
         http_refuse(r->call, 400, GW_STREAM_TEXT_MISFIT);
         return;
     }

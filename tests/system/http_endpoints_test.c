@@ -47,6 +47,8 @@ static const struct {
     {"GET /external/api/update?v1=5" END, 400, INVALID_TOKEN, NULL},
     {"GET /external/api/update" END, 400, INVALID_TOKEN, NULL},
     {"GET /external/api/update?token={T}&token={T}&v1=5" END, 400, INVALID_TOKEN, NULL},
+    {"GET /external/api/update?v5=2" HOST "Authorization: bearer   {T}\r\n\r\n", 200, "",
+     "write v5 32"},
     {"GET /external/api/update?token={T}&v1=5" HOST "Authorization: Bearer " UNKNOWN "\r\n\r\n",
      400, INVALID_TOKEN, NULL},
     {"GET /external/api/update?token={T}%00&v1=5" END, 400, INVALID_TOKEN, NULL},
@@ -200,6 +202,8 @@ static const struct {
      ERROR("Wrong metaField format"), NULL},
     {"GET /external/api/device/meta/update?token={T}&metaFieldName=a" END, 400,
      ERROR("Wrong value"), NULL},
+    {"GET /external/api/device/meta/update?token={T}&metaFieldId=7&metaFieldName=a&value=1" END,
+     400, ERROR("Wrong metaField format"), NULL}, /* which of them? */
     /* what is recorded of metadata changes none */
     {"GET /external/api/device/meta?token={T}&metaFieldName=Serial%20Number" END, 200,
      "{\"type\":\"Text\",\"value\":\"A \\\"7\\\"\"}", NULL},
@@ -214,6 +218,13 @@ static const struct {
     {"GET /{T}/update/V1?value=9" END, 200, "", "write v1 39"},
     {"GET /{T}/update/d7?value=1&value=2" END, 200, "", "write d7 310032"},
     {"GET /{T}/update/V1?color=%23FF0000" END, 200, "", "property v1 (1) color 23464630303030"},
+    {"GET /{T}/update/V1?la%62el=x" END, 200, "", "property v1 (1) label 78"},
+    {"GET /{T}/update/V1?=x&label=x" END, 400, "Only one property can be changed at once.", NULL},
+    {"PUT /{T}/update/V1" JSON "Content-Length: 1104\r\n\r\n[\"" THOUSAND HUNDRED "\"]", 400,
+     "Wrong request format.", NULL},
+    {"PUT /external/api/update/pin?token={T}&v1" JSON
+     "Content-Length: 1104\r\n\r\n[\"" THOUSAND HUNDRED "\"]",
+     400, WRONG_VALUE, NULL},
     {"PUT /{T}/update/V1" JSON "Content-Length: 5\r\n\r\n[\"8\"]", 200, "", "write v1 38"},
     {"PUT /{T}/pin/V1" JSON "Content-Length: 9\r\n\r\n[\"8\",\"9\"]", 200, "", "write v1 380039"},
     {"GET /{T}/isHardwareConnected" END, 200, "false", NULL},

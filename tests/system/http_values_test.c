@@ -130,11 +130,11 @@ static void a_pin_has_its_initial_value_until_it_is_written(void **state)
     http_must(&gateway, &c, &device, "GET /external/api/getAll?token={T}" END, 200,
               "{\"v1\":5,\"v2\":[2.17,41.40]}");
     http_must(&gateway, &c, &device, "GET /external/api/update?token={T}&v1=6" END, 200, "");
-    http_must(&gateway, &c, &device, "GET /external/api/update?token={T}&v3=x" END, 200, "");
+    http_must(&gateway, &c, &device, "GET /external/api/update?token={T}&v3=7" END, 200, "");
     http_must(&gateway, &c, &device, "GET /external/api/get?token={T}&v3&v2&v1" END, 200,
-              "{\"v3\":\"x\",\"v2\":[2.17,41.40],\"v1\":6}");
+              "{\"v3\":\"7\",\"v2\":[2.17,41.40],\"v1\":6}");
     http_must(&gateway, &c, &device, "GET /external/api/getAll?token={T}" END, 200,
-              "{\"v1\":6,\"v2\":[2.17,41.40],\"v3\":\"x\"}");
+              "{\"v1\":6,\"v2\":[2.17,41.40],\"v3\":\"7\"}");
     sys_client_close(&c);
 }
 

@@ -33,7 +33,8 @@ enum gw_json_kind { GW_JSON_STRING, GW_JSON_NUMBER, GW_JSON_BOOLEAN };
 struct gw_json_value {
     enum gw_json_kind kind;
     struct gw_bytes
-        text; /* a string's content, in `room`; a number or boolean as it stands there */
+        text;      /* a string's content, in `room`; a number or boolean as it stands there */
+    bool too_long; /* a string whose content needs more than `capacity` bytes: not read further */
 };
 
 /*

@@ -9,8 +9,8 @@
  *
  * Opening recovers: it finds the end of the newest segment, tells the unwritten tail (dropped, it
  * was never acknowledged) from damage (kept in quarantine, counted as loss), and starts a new
- * segment with a new boot epoch. Recovery changes nothing that may be read before that segment is durable, so that
- * a crash or an error on the way only means doing it again.
+ * segment with a new boot epoch. Recovery changes nothing that may be read before that segment is
+ * durable, so that a crash or an error on the way only means doing it again.
  *
  * After a failed write or sync the segment is poisoned: nothing more is written to it, the sync is
  * never repeated (the kernel would call it a success, with the data gone), and the batches that

@@ -273,6 +273,7 @@ static void a_body_may_be_as_long_as_its_room(void **state)
     world.written[1] = "a\"b";
     give_stream(2, false, "");
     world.streams[2].initial = gw_bytes_of("2\0x", 3);
+    world.streams[2].type = GW_STREAM_LOCATION; /* of strings, 2 would be one */
     for (size_t capacity = 0; capacity <= sizeof expected; capacity++) {
         ask(HTTP_VALUES_NAMED, 2);
         if (capacity >= sizeof expected - 1) {
@@ -289,6 +290,24 @@ static void a_body_may_be_as_long_as_its_room(void **state)
     ask(HTTP_VALUES_TEXT, 1);
     assert_false(http_values_read(&source, &call, room, 2, &body));
     assert_int_equal(call.status, 400);
+}
+
+/* What looks like a number may be none, where the product says so. */
+static void a_datastream_of_strings_has_strings(void **state)
+{
+    uint8_t room[64];
+    struct http_body body;
+
+    (void)state;
+    world.written[1] = "1e999";
+    world.written[2] = "1e999";
+    ask(HTTP_VALUES_NAMED, 2);
+    assert_true(http_values_read(&source, &call, room, sizeof room, &body));
+    assert_true(gw_bytes_are(body.bytes, "{\"v1\":1e999,\"v2\":1e999}"));
+    give_stream(2, false, "");
+    ask(HTTP_VALUES_NAMED, 2);
+    assert_true(http_values_read(&source, &call, room, sizeof room, &body));
+    assert_true(gw_bytes_are(body.bytes, "{\"v1\":1e999,\"v2\":\"1e999\"}"));
 }
 
 static void a_field_is_a_text(void **state)
@@ -452,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup(pins_come_in_order_each_once, clear),
         cmocka_unit_test_setup(a_walk_may_be_cut_anywhere, clear),
         cmocka_unit_test_setup(a_body_may_be_as_long_as_its_room, clear),
+        cmocka_unit_test_setup(a_datastream_of_strings_has_strings, clear),
         cmocka_unit_test_setup(a_field_is_a_text, clear),
         cmocka_unit_test_setup(a_number_is_what_the_product_says, clear),
         cmocka_unit_test_setup(values_that_cannot_be_read_are_503_and_never_none, clear),
