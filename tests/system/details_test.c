@@ -363,6 +363,52 @@ static void a_field_is_read_as_it_stands_now(void **state)
     free(number);
 }
 
+static void follow(void)
+{
+    free(sys_ctl(&gateway, NULL, "device", "meta", "follow", "--once", "--journal",
+                 gateway.journal_path, NULL));
+}
+
+/*
+ * Asked by the device and over HTTP, set by the program that may write the index: a field that the
+ * device has, or that its product has given a number, and no other; each once.
+ */
+static void what_is_asked_to_be_set_is_set_by_who_follows(void **state)
+{
+    struct sys_device device = new_device(SYS_PRODUCT);
+    char *number = sys_text("%u", device.number);
+    struct sys_client c, http;
+
+    (void)state;
+    free(sys_ctl(&gateway, NULL, "product", "field", "add", SYS_PRODUCT, "7", "Room", NULL));
+    free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Owner", "Ada", NULL));
+    connect_as(&c, &device);
+    sys_must(&gateway, &http, sys_connect(&gateway, &http, SYS_TLS13));
+    send_parts(&c, GW_FRAME_INTERNAL, 2, "meta|set|Owner|Grace");
+    sys_must(&gateway, &c, sys_client_expect_response(&c, 2, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+    send_parts(&c, GW_FRAME_INTERNAL, 3, "meta|set|Nobody's|x");
+    sys_must(&gateway, &c, sys_client_expect_response(&c, 3, GW_RESPONSE_OK, sys_ms(SOON_MS)));
+    http_must(&gateway, &http, &device,
+              "GET /external/api/device/meta/update?token={T}&metaFieldId=7&value=Attic" END, 200,
+              "");
+    expect_answer(&c, "meta|get|Owner", "meta|Owner|Ada");
+    follow();
+    expect_answer(&c, "meta|get|Owner", "meta|Owner|Grace");
+    expect_answer(&c, "meta|get|Room", "meta|Room|Attic");
+    http_must(&gateway, &http, &device, "GET /external/api/device/meta?token={T}&metaFieldId=7" END,
+              200, "{\"type\":\"Text\",\"value\":\"Attic\"}");
+    http_must(&gateway, &http, &device,
+              "GET /external/api/device/meta?token={T}&metaFieldName=Nobody's" END, 400,
+              ERROR("MetaField doesn't exist."));
+    /* What an operator sets since then stays: nothing is read twice. */
+    free(sys_ctl(&gateway, NULL, "device", "meta", "set", number, "Room", "Cellar", NULL));
+    follow();
+    expect_answer(&c, "meta|get|Room", "meta|Room|Cellar");
+    sys_client_close(&http);
+    sys_client_close(&c);
+    free(number);
+}
+
 /* ---- events ---- */
 
 static void send_event(struct sys_client *c, uint16_t msg_id, const char *event, uint16_t status)
@@ -441,6 +487,7 @@ int main(void)
         cmocka_unit_test(rules_and_offsets_are_told),
         cmocka_unit_test(a_zone_that_the_gateway_does_not_know_is_not_made_up),
         cmocka_unit_test(a_field_is_read_as_it_stands_now),
+        cmocka_unit_test(what_is_asked_to_be_set_is_set_by_who_follows),
         cmocka_unit_test(a_product_with_events_is_refused_others),
         cmocka_unit_test(datastreams_bind_no_device),
     };

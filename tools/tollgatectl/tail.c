@@ -7,8 +7,6 @@
  * out; without --commit the cursor stays, and `cursor commit NAME POSITION` moves it ("after" in
  * --json).
  */
-#include "ctl.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -16,13 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <gw/base/clock.h>
 #include <gw/journal/cursor.h>
 #include <gw/journal/reader.h>
 
+#include "ctl_journal.h"
 #include "record_print.h"
 
 enum { WAIT_MS = 500, COMMIT_EVERY_MS = 1000 };
@@ -45,32 +42,6 @@ static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
-}
-
-static const char *journal_path(const char *option)
-{
-    const char *path = option != NULL ? option : getenv("TOLLGATE_JOURNAL");
-
-    return path != NULL && path[0] != '\0' ? path : "/var/lib/tollgate/journal";
-}
-
-/*
- * Moves a cursor. It is a file that the gateway reads: it keeps what a cursor has yet to read, and
- * keeps everything for one that it may not open. So root's become the journal's owner's. A cursor
- * that the gateway meets in between holds the log for that moment, and no longer.
- */
-static int commit_cursor(const char *journal, const char *name, struct gw_journal_position position)
-{
-    int err = gw_cursor_commit(NULL, journal, name, position);
-    char path[4096];
-    struct stat there;
-
-    if (err != 0 || geteuid() != 0)
-        return err;
-    (void)snprintf(path, sizeof path, "%s/cursors/%s", journal, name);
-    if (stat(journal, &there) != 0 || lchown(path, there.st_uid, there.st_gid) != 0)
-        err = -errno;
-    return err;
 }
 
 /* "V1", "d13", "A0". */
@@ -132,7 +103,7 @@ static int commit(struct tail *tail)
         return ctl_fail(CTL_FAILED, "standard output could not be written");
     if (!tail->commit || !gw_journal_position_is_before(tail->committed, tail->done))
         return CTL_OK;
-    err = commit_cursor(tail->journal, tail->cursor, tail->done);
+    err = ctl_cursor_move(tail->journal, tail->cursor, tail->done);
     if (err != 0)
         return ctl_fail(ctl_exit_of(err), "cannot commit cursor %s: %s", tail->cursor,
                         strerror(-err));
@@ -186,8 +157,6 @@ static int run(struct tail *tail, struct gw_journal_reader *reader)
 static int start(const struct tail *tail, const char *from,
                  struct gw_journal_reader_options *options)
 {
-    int err;
-
     if (from == NULL)
         from = tail->follow && tail->cursor == NULL ? "end" : "beginning";
     if (strcmp(from, "end") == 0)
@@ -196,16 +165,7 @@ static int start(const struct tail *tail, const char *from,
         return ctl_fail(CTL_USAGE, "--from is beginning or end, not '%s'", from);
     if (tail->cursor == NULL)
         return CTL_OK;
-    err = gw_cursor_read(NULL, tail->journal, tail->cursor, &options->position);
-    if (err == -ENOENT)
-        return CTL_OK; /* a new cursor: its first commit makes it */
-    if (err == -EINVAL)
-        return ctl_fail(CTL_USAGE, "'%s' is no name for a cursor", tail->cursor);
-    if (err != 0)
-        return ctl_fail(ctl_exit_of(err), "cannot read cursor %s: %s", tail->cursor,
-                        strerror(-err));
-    options->from = GW_JOURNAL_FROM_POSITION;
-    return CTL_OK;
+    return ctl_cursor_start(tail->journal, tail->cursor, options);
 }
 
 static int open_and_run(struct tail *tail, const char *from)
@@ -255,7 +215,7 @@ int ctl_tail(int argc, char **argv)
     if ((pin != NULL && !parse_pin(pin, &tail)) ||
         (max != NULL && !ctl_number(max, "--max", 1, UINT64_MAX, &tail.max)))
         return CTL_USAGE;
-    tail.journal = journal_path(journal);
+    tail.journal = ctl_journal_path(journal);
     return open_and_run(&tail, from);
 }
 
@@ -276,7 +236,7 @@ static int cursor_words(int argc, char **argv, int count, const char **journal)
     const struct ctl_option options[] = {{"journal", journal, NULL}};
     int words, code = ctl_options(argc, argv, options, 1, count, count, &words);
 
-    *journal = journal_path(*journal);
+    *journal = ctl_journal_path(*journal);
     return code;
 }
 
@@ -311,7 +271,7 @@ int ctl_cursor_commit(int argc, char **argv)
         return code;
     if (!parse_position(argv[2], &position))
         return CTL_USAGE;
-    return cursor_result(commit_cursor(journal, argv[1], position), "commit", argv[1]);
+    return cursor_result(ctl_cursor_move(journal, argv[1], position), "commit", argv[1]);
 }
 
 int ctl_cursor_delete(int argc, char **argv)
