@@ -190,6 +190,8 @@ static bool aim(struct client *client, const struct surroundings *around, struct
 
         if ((request->numbers[i] = write_pin(client, around, request, pin)) == 0)
             return false;
+        if (request->what != WRITE_POINTS)
+            ledger_pass_on(around->ledger, request->numbers[i]);
     }
     return true;
 }

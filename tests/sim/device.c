@@ -81,6 +81,14 @@ bool device_is_served(const struct device *device)
            !wire->connection->reset;
 }
 
+bool device_is_up_to_date(const struct device *device, const struct ledger *ledger, uint8_t pin)
+{
+    uint32_t last = ledger_last(ledger, device->token, pin);
+
+    return last < device->begun || !ledger_is_passed_on(ledger, last) ||
+           (device->heard[last / 8] >> last % 8 & 1) != 0;
+}
+
 static void leave(struct device *device, struct chance *chance)
 {
     if (device->wraps && chance_one_in(chance, 2)) {
@@ -154,6 +162,7 @@ static void on_value(struct device *device, const struct gw_frame *frame,
     uint32_t number = ledger_number(ledger, write.value, device->token, write.pin);
     uint32_t version = ledger_version(ledger, number);
 
+    device->heard[number / 8] |= (uint8_t)(1 << number % 8);
     if (frame->msg_id < ID_FIRST) {
         device->forwarded++;
         return;
@@ -201,13 +210,17 @@ static void judge_refusal(struct device *device, const struct gw_frame *frame,
 }
 
 static void on_login_answer(struct device *device, const struct gw_frame *frame,
-                            const struct world_tokens *tokens)
+                            const struct surroundings *around)
 {
+    const struct world_tokens *tokens = around->tokens;
+
     gw_assert(frame->msg_id == ID_LOGIN);
     judge_refusal(device, frame, tokens);
     gw_assert(frame->status != GW_RESPONSE_OK ||
               token_was_good(tokens, device->token, device->drawn, device->asked_ns));
     device->logged_in = frame->status == GW_RESPONSE_OK;
+    device->begun = ledger_next(around->ledger);
+    memset(device->heard, 0, sizeof device->heard);
 }
 
 static void on_frame(struct device *device, const struct gw_frame *frame,
@@ -230,7 +243,7 @@ static void on_frame(struct device *device, const struct gw_frame *frame,
         break;
     }
     if (!device->logged_in) {
-        on_login_answer(device, frame, around->tokens);
+        on_login_answer(device, frame, around);
         return;
     }
     judge_refusal(device, frame, around->tokens);

@@ -63,7 +63,9 @@ struct device {
     uint32_t sent;                       /* updates on this connection */
     uint32_t unanswered[UNANSWERED_MAX]; /* their numbers, oldest first */
     uint32_t unanswered_count;
-    uint32_t newest[PINS]; /* of this connection */
+    uint32_t newest[PINS];          /* of this connection */
+    uint32_t begun;                 /* the first update that was written since it is logged in */
+    uint8_t heard[UPDATES_MAX / 8]; /* updates of others that this connection was told of */
     struct barrier ping, property;
     struct {
         uint16_t id; /* of the first that was not answered; 0: none */
@@ -84,6 +86,8 @@ bool device_asks_to_be_let_in(const struct device *device);
 void device_take_token(struct device *device, const struct world_tokens *tokens);
 /* It is logged in, as far as it knows. */
 bool device_is_served(const struct device *device);
+/* What others have written last to a pin since it is logged in, it was told of. */
+bool device_is_up_to_date(const struct device *device, const struct ledger *ledger, uint8_t pin);
 void device_step(struct device *device, const struct surroundings *around);
 
 #endif

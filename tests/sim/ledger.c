@@ -9,7 +9,7 @@
 
 enum { SESSIONS_MAX = 1 << 12 };
 
-enum { EVERY = 1, ACKNOWLEDGED = 2, REFUSED = 4, LOST = 8 };
+enum { EVERY = 1, ACKNOWLEDGED = 2, REFUSED = 4, LOST = 8, PASSED_ON = 16 };
 
 struct update {
     uint32_t version;         /* 0: not durable                 */
@@ -83,6 +83,22 @@ uint32_t ledger_write(struct ledger *ledger, uint32_t connection, uint32_t nth, 
                                                      .pin = pin,
                                                      .flags = every ? EVERY : 0};
     return ledger->count++;
+}
+
+void ledger_pass_on(struct ledger *ledger, uint32_t number)
+{
+    update_at(ledger, number)->flags |= PASSED_ON;
+}
+
+bool ledger_is_passed_on(const struct ledger *ledger, uint32_t number)
+{
+    gw_assert(number > 0 && number < ledger->count);
+    return (ledger->updates[number].flags & PASSED_ON) != 0;
+}
+
+uint32_t ledger_next(const struct ledger *ledger)
+{
+    return ledger->count;
 }
 
 void ledger_acknowledged(struct ledger *ledger, uint32_t number)

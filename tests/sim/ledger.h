@@ -41,6 +41,11 @@ void ledger_destroy(struct ledger *ledger);
  */
 uint32_t ledger_write(struct ledger *ledger, uint32_t connection, uint32_t nth, bool every,
                       uint32_t token, uint8_t pin);
+/* Somebody else than its device has written it, and the device is to hear of it. */
+void ledger_pass_on(struct ledger *ledger, uint32_t number);
+bool ledger_is_passed_on(const struct ledger *ledger, uint32_t number);
+/* The number that the next update will have. */
+uint32_t ledger_next(const struct ledger *ledger);
 void ledger_acknowledged(struct ledger *ledger, uint32_t number);
 void ledger_refused(struct ledger *ledger, uint32_t number);
 
