@@ -292,8 +292,8 @@ static bool must_wait(const struct gw_session *s, const struct gw_session_cold *
     case GW_FRAME_HARDWARE_SYNC: /* it would miss what is held, and may not be for this board */
     case GW_FRAME_BRIDGE:
         return true;
-    case GW_FRAME_INTERNAL: /* the info frame itself must not */
-        return sets_a_field(frame);
+    case GW_FRAME_INTERNAL: /* the info frame itself must not; who is nobody's yet sets nothing */
+        return (cold->product_flags & GW_PRODUCT_PROVISIONS) == 0 && sets_a_field(frame);
     case GW_FRAME_PING: /* its answer would cover what is held: it waits in its place */
         return (s->flags & GW_SESSION_HELD) != 0;
     default:
