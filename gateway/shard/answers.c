@@ -27,8 +27,7 @@ bool answers_have_room(const struct gw_shard *sh)
     return waiting_count(sh) + ANSWERS_ROOM <= sh->answers_mask + 1;
 }
 
-/* I3. A session needs one or two for what it is told. */
-static bool may_tell(const struct gw_shard *sh)
+bool may_tell(const struct gw_shard *sh)
 {
     return sh->chunks.taken_count < sh->chunks.slot_count - sh->chunks.slot_count / 8;
 }

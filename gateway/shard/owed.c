@@ -192,8 +192,8 @@ void pay_owed(struct gw_shard *sh)
     if (owed_due_ns(sh) != 0)
         return;
     sh->owed_look = gw_instant_after(now_of(sh), LOOK_EVERY_MS * GW_NS_PER_MS);
-    for (uint32_t i = sh->owed_count;
-         i-- > 0;) { /* backwards: the last takes a forgotten one's place */
+    /* Backwards: the last takes the place of one that is forgotten. */
+    for (uint32_t i = sh->owed_count; i-- > 0 && may_tell(sh);) {
         struct gw_session *s = session_at(sh, sh->owed[i].slot);
 
         pay(sh, &sh->owed[i]);

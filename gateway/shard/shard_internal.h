@@ -554,6 +554,8 @@ void wait_for_sync(struct gw_shard *sh, struct gw_session *s);
 void give_durable_answers(struct gw_shard *sh);
 bool answers_have_room(const struct gw_shard *sh);
 bool answers_wait(const struct gw_shard *sh);
+/* Are there chunks for what can wait? Beyond that they are left to what cannot. */
+bool may_tell(const struct gw_shard *sh);
 /* Not for the disk: the sends under way bring some back. */
 bool answers_wait_for_chunks(const struct gw_shard *sh);
 /* Asks the lane for a wake when the oldest can be given; false: it can be given now. */
