@@ -299,8 +299,8 @@ static void what_a_device_cannot_take_now_it_is_told_later(void **state)
         sys_must(&gateway, &board, sys_connect(&gateway, &board, (enum sys_transport)t));
         sys_must(&gateway, &board, sys_client_login(&board, device->token, GW_RESPONSE_OK));
         sys_must(&gateway, &c, sys_connect(&gateway, &c, SYS_PLAIN));
-        for (char n = '1'; n <= '3'; n++) {
-            char *batch = batch_of(PINS, n);
+        for (int n = 0; n < 3; n++) {
+            char *batch = batch_of(PINS, (char)('1' + n));
 
             http_send(&gateway, &c, device, batch);
             free(batch);
