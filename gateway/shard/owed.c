@@ -63,8 +63,9 @@ static uint32_t bank_at(char bank)
 {
     uint32_t at = 0;
 
-    while (banks[at] != bank)
+    while (at < BANKS - 1 && banks[at] != bank)
         at++;
+    gw_assert(banks[at] == bank);
     return at;
 }
 

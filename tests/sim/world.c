@@ -514,9 +514,9 @@ static bool devices_are_up_to_date(const struct world *w)
     for (uint32_t i = 0; i < w->device_count; i++) {
         const struct device *device = &w->devices[i];
 
-        for (uint8_t pin = PIN_FIRST; pin < PIN_FIRST + PINS; pin++)
+        for (uint32_t pin = 0; pin < PINS; pin++)
             if (device_is_served(device) && !w->tokens.needs_info[device->token] &&
-                !device_is_up_to_date(device, w->around.ledger, pin))
+                !device_is_up_to_date(device, w->around.ledger, (uint8_t)(PIN_FIRST + pin)))
                 return false;
     }
     return true;
