@@ -46,8 +46,11 @@ void gw_writer_mark(struct gw_journal_writer *writer, bool closed)
     /* Readers are late when this fails, until it is tried again; nothing else depends on it. */
     writer->mark_is_late =
         gw_journal_write_all(writer->io, writer->mark_fd, bytes, sizeof(bytes), 0) != 0;
-    if (!writer->mark_is_late && !writer->mark_has_room)
-        writer->mark_has_room = writer->io->fdatasync(writer->io->context, writer->mark_fd) == 0;
+    if (writer->mark_is_late || writer->mark_has_room)
+        return;
+    /* A sync that failed may have taken from memory what was written. */
+    writer->mark_has_room = writer->io->fdatasync(writer->io->context, writer->mark_fd) == 0;
+    writer->mark_is_late = !writer->mark_has_room;
 }
 
 /* Writes zeros from the end of the file, at most `piece` bytes and not beyond a full segment. */

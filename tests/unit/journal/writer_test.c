@@ -340,6 +340,44 @@ static void stalled_start_shows_what_was_recovered(void **state)
     gw_journal_writer_close(writer, false);
 }
 
+/* As a kernel does whose disk did not take a page. */
+static int sync_of_the_mark_loses_it(void *context, int fd)
+{
+    enum { MARK_BYTES = 48 };
+
+    (void)context;
+    if (gw_journal_io_system.size(NULL, fd) != MARK_BYTES)
+        return gw_journal_io_system.fdatasync(NULL, fd);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    return -EIO;
+}
+
+/* The same, and the mark that is written then does not stay: it is written again. */
+static void mark_that_a_failed_sync_took_is_late(void **state)
+{
+    struct gw_journal_options options = {.path = kit_dir.path, .segment_bytes = 1 << 20};
+    struct gw_journal_recovery recovery;
+    struct gw_journal_writer *writer;
+    char path[256], why[256];
+
+    (void)state;
+    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 1), 0);
+    gw_journal_writer_close(writer, false);
+    (void)snprintf(path, sizeof path, "%s/mark", kit_dir.path);
+    kit_file_write(path, "", 0);
+    kit_disk.io.rename = kit_rename_has_no_room;
+    kit_disk.io.fdatasync = sync_of_the_mark_loses_it;
+    options.io = &kit_disk.io;
+    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
+    assert_true(recovery.stalled);
+    kit_disk.io.fdatasync = gw_journal_io_system.fdatasync;
+    (void)gw_journal_writer_prepare(writer);
+    assert_int_equal(kit_read(&kit_dir, beginning).batches, 3);
+    gw_journal_writer_close(writer, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +392,7 @@ int main(void)
         KIT_TEST(full_disk_at_start_opens_stalled_and_recovers),
         KIT_TEST(stalled_start_shows_readers_what_was_recovered),
         KIT_TEST(stalled_start_shows_what_was_recovered),
+        KIT_TEST(mark_that_a_failed_sync_took_is_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
