@@ -8,10 +8,12 @@
  *   I2  Only the same life of the same slot releases a place: a late goodbye of an old connection
  *       never takes the new one offline.
  */
-#include "shard_internal.h"
+#include "directory.h"
 
 #include <errno.h>
 #include <sys/mman.h>
+
+#include <gw/base/assert.h>
 
 static uint32_t cells_for(uint32_t entries_max)
 {

@@ -315,27 +315,43 @@ static void stalled_start_shows_readers_what_was_recovered(void **state)
     }
 }
 
-/* While nothing can be written, a reader sees all that was found. */
-static void stalled_start_shows_what_was_recovered(void **state)
+/* A log of three batches whose mark a power cut took: it is never synced. */
+static void leave_without_a_mark(void)
 {
-    struct gw_journal_options options = {.path = kit_dir.path, .segment_bytes = 1 << 20};
-    struct gw_journal_recovery recovery;
-    struct gw_journal_writer *writer;
-    char path[256], why[256];
+    struct gw_journal_writer *writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
+    char path[256];
 
-    (void)state;
-    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
     for (uint64_t sequence = 1; sequence <= 3; sequence++)
         assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 1), 0);
     gw_journal_writer_close(writer, false);
     (void)snprintf(path, sizeof path, "%s/mark", kit_dir.path);
-    kit_file_write(path, "", 0); /* a power cut took it: it is never synced */
+    kit_file_write(path, "", 0);
+}
+
+static struct gw_journal_writer *open_stalled(void)
+{
+    struct gw_journal_options options = {
+        .path = kit_dir.path, .segment_bytes = 1 << 20, .io = &kit_disk.io};
+    struct gw_journal_recovery recovery;
+    struct gw_journal_writer *writer;
+    char why[256];
+
+    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
+    assert_true(recovery.stalled);
+    return writer;
+}
+
+/* While nothing can be written, a reader sees all that was found. */
+static void stalled_start_shows_what_was_recovered(void **state)
+{
+    struct gw_journal_writer *writer;
+
+    (void)state;
+    leave_without_a_mark();
     kit_disk.fail_with = -ENOSPC;
     kit_disk.only_data = true;
     kit_disk.fail_at = 3; /* the header of the new segment */
-    options.io = &kit_disk.io;
-    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
-    assert_true(recovery.stalled);
+    writer = open_stalled();
     assert_int_equal(kit_read(&kit_dir, beginning).batches, 3);
     gw_journal_writer_close(writer, false);
 }
@@ -355,23 +371,13 @@ static int sync_of_the_mark_loses_it(void *context, int fd)
 /* The same, and the mark that is written then does not stay: it is written again. */
 static void mark_that_a_failed_sync_took_is_late(void **state)
 {
-    struct gw_journal_options options = {.path = kit_dir.path, .segment_bytes = 1 << 20};
-    struct gw_journal_recovery recovery;
     struct gw_journal_writer *writer;
-    char path[256], why[256];
 
     (void)state;
-    writer = kit_writer(&kit_dir, 1 << 20, NULL, NULL);
-    for (uint64_t sequence = 1; sequence <= 3; sequence++)
-        assert_int_equal(kit_write(writer, 0, sequence, sequence - 1, 1), 0);
-    gw_journal_writer_close(writer, false);
-    (void)snprintf(path, sizeof path, "%s/mark", kit_dir.path);
-    kit_file_write(path, "", 0);
+    leave_without_a_mark();
     kit_disk.io.rename = kit_rename_has_no_room;
     kit_disk.io.fdatasync = sync_of_the_mark_loses_it;
-    options.io = &kit_disk.io;
-    assert_int_equal(gw_journal_writer_open(&options, &writer, &recovery, why, sizeof(why)), 0);
-    assert_true(recovery.stalled);
+    writer = open_stalled();
     kit_disk.io.fdatasync = gw_journal_io_system.fdatasync;
     (void)gw_journal_writer_prepare(writer);
     assert_int_equal(kit_read(&kit_dir, beginning).batches, 3);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "shard_internal.h"
+#include "directory.h"
 
 enum { DEVICES = 400, ROUNDS = 200000 };
 
